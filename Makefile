@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# qemubox: containers in QEMU microVMs.  See HACKING.md.
+#
+#   make            build the five programs            make guest   kernel and initrd
+#   make run        a container from nothing to output  make shell   a shell in the test host
+#   make test       every test there is                 make lint    static checks
+#   make SANITIZE=address,undefined BUILD=build-san     an instrumented build
+
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+BUILD ?= build
+VERSION := 0.1.0
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	-Wundef -Wpointer-arith -Wwrite-strings -Werror=implicit-function-declaration
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+ifeq ($(SANITIZE),)
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+SANFLAGS :=
+else
+SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+CPPFLAGS += -D_GNU_SOURCE -DQBX_VERSION='"$(VERSION)"' -Ilib -I$(BUILD)/proto
+ALL_CFLAGS := -std=gnu17 $(WARNINGS) $(HARDENING) $(SANFLAGS) -ffunction-sections -fdata-sections \
+	-MMD -MP $(CFLAGS)
+ALL_LDFLAGS := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
+
+# Quiet lines unless V=1.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2) >&2)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+all: programs
+
+include $(wildcard */module.mk tests/*/module.mk)
+
+# ---- objects ----
+
+$(BUILD)/%.o: %.c | proto-headers
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $($(firstword $(subst /, ,$*))_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/proto/%.o: $(BUILD)/proto/%.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-shadow -c -o $@ $<
+
+# program NAME: links $(NAME_OBJS) and lib.a into $(BUILD)/bin/NAME, with $(NAME_LIBS)
+define program
+PROGRAMS += $$(BUILD)/bin/$(1)
+$$(BUILD)/bin/$(1): $$($(1)_OBJS) $$(BUILD)/lib.a
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) $$($(1)_LDFLAGS) -o $$@ $$^ $$($(1)_LIBS)
+-include $$($(1)_OBJS:.o=.d)
+endef
+
+$(foreach p,$(PROGRAM_NAMES),$(eval $(call program,$(p))))
+
+-include $(LIB_OBJS:.o=.d)
+
+.PHONY: all programs clean install uninstall
+programs: $(PROGRAMS)
+
+clean:
+	rm -rf $(BUILD)
+
+# ---- install ----
+
+install: programs
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemubox/kernel
+	$(INSTALL) -m 755 $(HOST_PROGRAMS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/bin/
+	for s in $(wildcard bin/*); do $(INSTALL) -m 755 $$s $(DESTDIR)$(PREFIX)/bin/; done
+	if [ -e $(BUILD)/qemubox-initrd ]; then \
+		$(INSTALL) -m 644 $(BUILD)/qemubox-kernel-x86_64 $(BUILD)/qemubox-initrd \
+			$(DESTDIR)$(PREFIX)/share/qemubox/kernel/; \
+	fi
+	for m in $(wildcard man/*.[1-8]); do \
+		s=$${m##*.}; \
+		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/$${m#man/}; \
+	done
+
+uninstall:
+	for p in $(HOST_PROGRAMS) $(notdir $(wildcard bin/*)); do rm -f $(DESTDIR)$(PREFIX)/bin/$$p; done
+	for m in $(wildcard man/*.[1-8]); do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m#man/}; \
+	done
+	rm -rf $(DESTDIR)$(PREFIX)/share/qemubox

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "io.h"
+#include "stream.h"
+
+/* What became of the two ends of a stream under test; the loop stops when @open is down to 0. */
+struct ends {
+	struct loop *loop;
+	int open;
+	enum stream_end send, recv;
+};
+
+static void sent(void *arg, enum stream_end end)
+{
+	struct ends *e = arg;
+
+	e->send = end;
+	if (--e->open == 0)
+		loop_stop(e->loop);
+}
+
+static void received(void *arg, enum stream_end end)
+{
+	struct ends *e = arg;
+
+	e->recv = end;
+	if (--e->open == 0)
+		loop_stop(e->loop);
+}
+
+static void start(struct ends *e, int src, int dst, struct stream **sender)
+{
+	struct qbx_err err = { 0 };
+	struct stream *s;
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+	e->loop = loop_new(&err);
+	e->open = 2;
+	s = stream_send(e->loop, src, sv[0], sent, e, &err);
+	assert_non_null(s);
+	if (sender)
+		*sender = s;
+	assert_non_null(stream_recv(e->loop, sv[1], dst, received, e, &err));
+}
+
+/* A file of @len bytes with a pattern, opened for reading and writing. */
+static int temp_file(size_t len)
+{
+	_cleanup_free_ unsigned char *b = malloc(len + 1);
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < len; i++)
+		b[i] = (unsigned char)(i * 31 + i / 251);
+	assert_int_equal(io_write_all(fd, b, len), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static void assert_same(int a, int b)
+{
+	char x[4096], y[4096];
+	ssize_t n;
+
+	lseek(a, 0, SEEK_SET);
+	lseek(b, 0, SEEK_SET);
+	do {
+		n = read(a, x, sizeof(x));
+		assert_int_equal(read(b, y, sizeof(y)), n);
+		assert_memory_equal(x, y, (size_t)n);
+	} while (n > 0);
+}
+
+static void every_byte_arrives(void **state)
+{
+	static const size_t sizes[] = { 0, 1, STREAM_WRITE_MAX - 4, STREAM_WRITE_MAX - 3, 3 << 20 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int src = temp_file(sizes[i]), dst = temp_file(0);
+		struct qbx_err err = { 0 };
+		struct ends e = { 0 };
+
+		start(&e, dup(src), dup(dst), NULL);
+		assert_int_equal(loop_run(e.loop, &err), 0);
+		assert_int_equal(e.send, STREAM_DONE);
+		assert_int_equal(e.recv, STREAM_DONE);
+		assert_same(src, dst);
+		loop_free(e.loop);
+		close(src);
+		close(dst);
+	}
+}
+
+static void finish_sends_the_mark_without_end_of_file(void **state)
+{
+	struct qbx_err err = { 0 };
+	struct ends e = { 0 };
+	struct stream *sender;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	start(&e, p[0], temp_file(0), &sender);
+	stream_finish(sender);
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(e.send, STREAM_DONE);
+	assert_int_equal(e.recv, STREAM_DONE);
+	close(p[1]);
+	loop_free(e.loop);
+}
+
+static void a_sink_that_closes_is_told_on_both_sides(void **state)
+{
+	struct qbx_err err = { 0 };
+	struct ends e = { 0 };
+	int p[2];
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	close(p[0]);
+	start(&e, temp_file(1 << 20), p[1], NULL);
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(e.recv, STREAM_SINK_GONE);
+	assert_int_equal(e.send, STREAM_BROKEN);
+	loop_free(e.loop);
+}
+
+/* Give raw bytes to a receiver and close. Return: how it ended. */
+static enum stream_end feed(const void *bytes, size_t len)
+{
+	struct qbx_err err = { 0 };
+	struct ends e = { .open = 1 };
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+	e.loop = loop_new(&err);
+	assert_non_null(stream_recv(e.loop, sv[1], temp_file(0), received, &e, &err));
+	assert_int_equal(io_write_all(sv[0], bytes, len), 0);
+	close(sv[0]);
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	loop_free(e.loop);
+	return e.recv;
+}
+
+static void a_close_without_the_mark_is_no_end(void **state)
+{
+	(void)state;
+	assert_int_equal(feed("", 0), STREAM_BROKEN);
+	assert_int_equal(feed("\0\0\0", 3), STREAM_BROKEN);
+	assert_int_equal(feed("\0\0\0\3ab", 6), STREAM_BROKEN);
+	assert_int_equal(feed("\0\0\0\2ab", 6), STREAM_BROKEN);
+	assert_int_equal(feed("\0\0\0\2ab\0\0\0\0", 10), STREAM_DONE);
+	assert_int_equal(feed("\xff\xff\xff\xff", 4), STREAM_BROKEN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_byte_arrives),
+		cmocka_unit_test(finish_sends_the_mark_without_end_of_file),
+		cmocka_unit_test(a_sink_that_closes_is_told_on_both_sides),
+		cmocka_unit_test(a_close_without_the_mark_is_no_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -42,7 +42,9 @@ MAKEFLAGS += --no-builtin-rules
 
 all: programs
 
-include $(wildcard */module.mk tests/*/module.mk)
+# Order matters for the first two: prerequisites are expanded as they are read.
+include proto/module.mk lib/module.mk
+include $(filter-out proto/% lib/%,$(wildcard */module.mk tests/*/module.mk))
 
 # ---- objects ----
 

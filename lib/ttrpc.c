@@ -160,8 +160,7 @@ static void lose(struct ttrpc_conn *c, const char *why)
 	if (c->dead)
 		return;
 	shut(c, TTRPC_UNAVAILABLE, why);
-	if (c->closed)
-		c->closed(c->closed_arg, c);
+	c->closed(c->closed_arg, c);
 }
 
 void ttrpc_free(struct ttrpc_conn *conn)

@@ -60,7 +60,8 @@ typedef void ttrpc_closed_fn(void *arg, struct ttrpc_conn *conn);
  * @methods: ended by a NULL service; NULL for a client. Must outlive the connection.
  * @method_arg: handed to each method
  * @closed: called when the peer goes away or breaks the protocol, after every pending client call
- *          has failed with TTRPC_UNAVAILABLE; not called by ttrpc_free(). May be NULL.
+ *          has failed with TTRPC_UNAVAILABLE; not called by ttrpc_free(). It is where the owner
+ *          forgets its pointer.
  * Return: the connection, or NULL with @err and @fd closed.
  */
 struct ttrpc_conn *ttrpc_new(struct loop *loop, int fd, const struct ttrpc_method *methods,

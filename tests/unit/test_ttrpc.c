@@ -55,10 +55,11 @@ static void on_closed(void *arg, struct ttrpc_conn *conn)
 {
 	struct fixture *f = arg;
 
-	assert_ptr_equal(conn, f->server);
-	f->server = NULL;
+	if (conn == f->client)
+		f->client = NULL;
+	else
+		f->server = NULL;
 	f->closed = 1;
-	loop_stop(f->loop);
 }
 
 static int setup(void **state, int with_client)
@@ -74,7 +75,7 @@ static int setup(void **state, int with_client)
 	f->server = ttrpc_new(f->loop, sv[0], methods, f, on_closed, f, &err);
 	assert_non_null(f->server);
 	if (with_client)
-		f->client = ttrpc_new(f->loop, sv[1], NULL, NULL, NULL, NULL, &err);
+		f->client = ttrpc_new(f->loop, sv[1], NULL, NULL, on_closed, f, &err);
 	else
 		f->peer = sv[1];
 	return 0;

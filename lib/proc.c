@@ -15,8 +15,6 @@
 
 #include "io.h"
 
-extern char **environ;
-
 int proc_identify(pid_t pid, struct proc_id *id)
 {
 	char path[40], text[1024], *p;
@@ -288,7 +286,7 @@ int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t
 	struct collect c[2] = { { .fd = -1 }, { .fd = -1 } };
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	int pidfd = -1, failed = 0, saved = 0;
-	pid_t pid;
+	pid_t pid = 0;
 
 	memset(o, 0, sizeof(*o));
 	if (s.nfds + 3 > ARRAY_SIZE(fds))

@@ -22,6 +22,7 @@ struct stream {
 	void *arg;
 	int finishing;	   /* stream_finish() was called */
 	uint32_t chunk;	   /* receiving: bytes of the current chunk still to come */
+	unsigned long long moved;
 	size_t start, end; /* what of buf is still to be written, or not yet parsed */
 	unsigned char buf[STREAM_CHUNK_MAX + HEADER];
 };
@@ -98,6 +99,7 @@ static void send_chunk(struct stream *s)
 		return;
 	}
 	s->start += (size_t)n;
+	s->moved += (unsigned long long)n;
 	if (s->start == s->end)
 		chunk_sent(s);
 }
@@ -139,6 +141,7 @@ static void write_sink(struct stream *s)
 		return;
 	}
 	s->start += (size_t)n;
+	s->moved += (unsigned long long)n;
 	s->chunk -= (uint32_t)n;
 	recv_parse(s);
 }
@@ -266,6 +269,11 @@ void stream_finish(struct stream *s)
 	s->finishing = 1;
 	if (s->state == SEND_READ)
 		queue_chunk(s, 0, SEND_LAST);
+}
+
+unsigned long long stream_moved(const struct stream *s)
+{
+	return s->moved;
 }
 
 void stream_free(struct stream *s)

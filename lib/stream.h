@@ -53,6 +53,9 @@ struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn 
 /** stream_finish() - sending: read no more, send what is in hand and the end mark. */
 void stream_finish(struct stream *s);
 
+/** stream_moved() - bytes handed on so far, headers included: did it get anywhere lately? */
+unsigned long long stream_moved(const struct stream *s);
+
 /** stream_free() - give up at once, without calling done; NULL is allowed. */
 void stream_free(struct stream *s);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sha256.h - SHA-256 of a buffer, as FIPS 180-4 has it; for names, not for secrets */
+/* sha256.h - SHA-256 as text, by libmd */
 #ifndef QBX_SHA256_H
 #define QBX_SHA256_H
 
@@ -9,5 +9,8 @@
 
 /** sha256_hex() - the digest of @len bytes as lower-case hexadecimal digits and a NUL. */
 void sha256_hex(const void *data, size_t len, char hex[SHA256_HEX_LEN + 1]);
+
+/** sha256_hex_fd() - the digest of a blocking descriptor read to its end. Return: 0, or -1 with errno. */
+int sha256_hex_fd(int fd, char hex[SHA256_HEX_LEN + 1]);
 
 #endif

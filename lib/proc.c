@@ -315,7 +315,7 @@ int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t
 		failed = converse(pidfd, &pipes[0][1], in, in_len, c, max, timeout_ms);
 		saved = errno;
 		if (failed)
-			kill(pid, SIGKILL);
+			kill(s.detach ? -pid : pid, SIGKILL);
 		o->status = proc_reap(pidfd);
 		close(pidfd);
 		if (failed && saved == EFBIG)

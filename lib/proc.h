@@ -76,6 +76,7 @@ void proc_output_free(struct proc_output *o);
  * @in, @in_len: standard input, or NULL
  * @max: most bytes of output kept; more ends the child and is EX_DATAERR
  * @timeout_ms: the child is killed and ETIMEDOUT reported after this; -1: none
+ * A child that is killed takes its own children along if it has a session (@spec->detach).
  * A non-zero exit status is no error here. Return: 0, or -1 with @err.
  */
 int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t max,

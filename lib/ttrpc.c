@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 
 #include "io.h"
+#include "stream.h"
 #include "ttrpc.pb-c.h"
 
 #define OUT_MAX (16u << 20)  /* bytes queued for a peer that does not read */
@@ -189,12 +190,13 @@ void ttrpc_on_flush(struct ttrpc_conn *conn, loop_fn *fn, void *arg)
 	conn->flushed_arg = arg;
 }
 
-/* Write what the socket takes. May lose the connection. */
+/* Write what the socket takes, in pieces that every vsock carries. May lose the connection. */
 static void flush(struct ttrpc_conn *c)
 {
 	while (c->out) {
 		struct frame *f = c->out;
-		ssize_t n = send(c->fd, f->data + f->sent, f->len - f->sent, MSG_NOSIGNAL);
+		size_t left = f->len - f->sent, len = left < STREAM_WRITE_MAX ? left : STREAM_WRITE_MAX;
+		ssize_t n = send(c->fd, f->data + f->sent, len, MSG_NOSIGNAL);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -204,6 +206,8 @@ static void flush(struct ttrpc_conn *c)
 		}
 		f->sent += (size_t)n;
 		c->out_len -= (size_t)n;
+		if (f->sent < f->len && (size_t)n == len)
+			continue;
 		if (f->sent < f->len)
 			break;
 		c->out = f->next;

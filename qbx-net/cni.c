@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cni.c - call a CNI plugin
+ *
+ * Source of the protocol: "Execution Protocol" and "Deriving execution configuration from plugin
+ * configuration" in the CNI specification.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "json.h"
+#include "net.h"
+#include "proc.h"
+
+#define PLUGIN_OUTPUT_MAX (256u << 10)
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static int find_program(const char *dirs, const char *type, char path[PATH_MAX], struct qbx_err *err)
+{
+	const char *d = dirs;
+
+	while (*d) {
+		size_t len = strcspn(d, ":");
+		struct stat st;
+		int n = snprintf(path, PATH_MAX, "%.*s/%s", (int)len, d, type);
+
+		if (len && n < PATH_MAX && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		    access(path, X_OK) == 0)
+			return 0;
+		d += len + (d[len] == ':');
+	}
+	err_code(err, EX_CONFIG, "CNI plugin \"%s\" is in none of %s", type, dirs);
+	return err_hint(err, "install it, or set cni_bin_dir in qemubox.conf(5)");
+}
+
+static int set_env(struct cni_call *call, const char *name, const char *value)
+{
+	size_t n = 0;
+
+	while (call->env[n])
+		n++;
+	if (n >= CNI_ENV_MAX)
+		BUG("CNI_ENV_MAX");
+	return asprintf(&call->env[n], "%s=%s", name, value) < 0 ? -1 : 0;
+}
+
+/* No more than the protocol names, and the PATH that plugins find iptables in. */
+static int make_env(const struct chain *chain, struct cni_call *call)
+{
+	const char *path = getenv("PATH");
+
+	if (set_env(call, "CNI_COMMAND", call->command) < 0 ||
+	    set_env(call, "CNI_CONTAINERID", chain->id) < 0 ||
+	    set_env(call, "CNI_IFNAME", NET_IFNAME) < 0 ||
+	    set_env(call, "CNI_PATH", chain->bin_dir) < 0 ||
+	    (chain->netns && set_env(call, "CNI_NETNS", chain->netns) < 0))
+		return -1;
+	return set_env(call, "PATH", path && path[0] ? path : DEFAULT_PATH);
+}
+
+static json_t *make_input(const struct chain *chain, size_t i, const char *command, const json_t *prev)
+{
+	json_t *plugins = json_object_get(chain->conf->list, "plugins");
+	json_t *input = json_copy(json_array_get(plugins, i));
+	/* DEL learnt of prevResult in 0.4.0; no older plugin expects it there. */
+	bool given = prev && (!strcmp(command, "ADD") || strcmp(chain->conf->version, "0.4.0") >= 0);
+
+	if (!input || json_object_set_new(input, "name", json_string(chain->conf->name)) < 0 ||
+	    json_object_set_new(input, "cniVersion", json_string(chain->conf->version)) < 0 ||
+	    (given && json_object_set(input, "prevResult", (json_t *)prev) < 0)) {
+		json_decref(input);
+		return NULL;
+	}
+	return input;
+}
+
+int cni_prepare(const struct chain *chain, size_t i, const char *command, const json_t *prev,
+		struct cni_call *call, struct qbx_err *err)
+{
+	memset(call, 0, sizeof(*call));
+	call->command = command;
+	call->type = conf_type(chain->conf, i);
+	if (find_program(chain->bin_dir, call->type, call->path, err) < 0)
+		return -1;
+	call->input = make_input(chain, i, command, prev);
+	if (!call->input || make_env(chain, call) < 0) {
+		cni_call_free(call);
+		return err_sys(err, ENOMEM, "CNI plugin %s", conf_type(chain->conf, i));
+	}
+	return 0;
+}
+
+void cni_call_free(struct cni_call *call)
+{
+	for (size_t i = 0; call->env[i]; i++)
+		free(call->env[i]);
+	json_decref(call->input);
+	memset(call, 0, sizeof(*call));
+}
+
+/* Return: 0 with @o filled by a plugin that succeeded, or -1 with @err. */
+static int run(const struct cni_call *call, int timeout_ms, struct proc_output *o, struct qbx_err *err)
+{
+	const char *argv[] = { call->path, NULL };
+	/* A session of its own, so that its deadline also ends the plugins that it calls. */
+	struct proc_spec spec = { .argv = argv,
+				  .envp = (const char *const *)call->env,
+				  .netns = -1,
+				  .detach = 1,
+				  .die_with_us = 1 };
+	_cleanup_free_ char *text = json_dumps(call->input, JSON_COMPACT);
+
+	if (!text)
+		return err_sys(err, ENOMEM, "run %s", call->path);
+	if (proc_run(&spec, text, strlen(text), PLUGIN_OUTPUT_MAX, timeout_ms, o, err) < 0) {
+		if (err->sys == ETIMEDOUT)
+			err_code(err, EX_TEMPFAIL, "no end after %d s", timeout_ms / 1000);
+		else if (!err->sys)
+			err->code = EX_UNAVAILABLE;
+		return -1;
+	}
+	if (o->status != 0)
+		return result_error(o->status, o->out, o->out_len, o->err, err);
+	return 0;
+}
+
+int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result,
+	    struct qbx_err *err)
+{
+	_cleanup_(cni_call_free) struct cni_call call = { 0 };
+	_cleanup_(proc_output_free) struct proc_output o = { 0 };
+
+	*result = NULL;
+	if (cni_prepare(chain, i, "ADD", prev, &call, err) < 0)
+		return -1;
+	if (run(&call, chain->timeout_ms, &o, err) < 0)
+		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
+	*result = json_parse(o.out ? o.out : "", o.out_len, "its result", err);
+	if (!*result) {
+		err->code = EX_UNAVAILABLE;
+		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
+	}
+	return 0;
+}
+
+int cni_del(const struct chain *chain, size_t i, const json_t *last, struct qbx_err *err)
+{
+	_cleanup_(cni_call_free) struct cni_call call = { 0 };
+	_cleanup_(proc_output_free) struct proc_output o = { 0 };
+
+	if (cni_prepare(chain, i, "DEL", last, &call, err) < 0)
+		return -1;
+	if (run(&call, chain->timeout_ms, &o, err) < 0)
+		return err_wrap(err, "CNI plugin %s: DEL failed", call.type);
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* del.c - qbx-net del: give everything back */
+#include <string.h>
+
+#include "log.h"
+#include "net.h"
+
+/*
+ * Without a lease the present configuration must do: DEL is made to find what it is about by the
+ * container id. Return: 0, or -1 with @err and @l as far as it goes.
+ */
+static int guess(const struct config *cfg, const char *network, bool owned, struct lease *l,
+		 struct qbx_err *err)
+{
+	memset(l, 0, sizeof(*l));
+	l->owned = owned;
+	l->tap = true;
+	if (conf_find(cfg, network, &l->conf, err) < 0)
+		return -1;
+	l->started = conf_count(&l->conf);
+	return 0;
+}
+
+/*
+ * What there is to undo: from the lease, or else from the document. Return: 1, 0 if there is nothing, or
+ * -1 with @err and @l as far as it goes.
+ */
+static int recall(const struct config *cfg, const struct box *box, struct lease *l, struct qbx_err *err)
+{
+	const json_t *net = json_object_get(box->doc, "net");
+	const char *network = json_string_value(json_object_get(net, "cni"));
+	bool owned = json_is_true(json_object_get(net, "owned"));
+	int found = lease_read(cfg, box->key, l, err);
+
+	if (found > 0 || (found == 0 && !net))
+		return found;
+	if (found < 0) { /* it must not keep the rest from being undone */
+		log_warn("%s", err->msg);
+		memset(err, 0, sizeof(*err));
+		return guess(cfg, network ? network : cfg->cni_network, !net || owned, l, err) < 0 ? -1 : 1;
+	}
+	if (!network) {
+		l->owned = owned;
+		return 1;
+	}
+	return guess(cfg, network, owned, l, err) < 0 ? -1 : 1;
+}
+
+static int take_back(struct cli *cli, const struct box *box, int timeout_ms, struct qbx_err *err)
+{
+	_cleanup_(lease_free) struct lease l = { 0 };
+	_cleanup_(lease_unlock) struct lease_lock lock = { .fd = -1 };
+	char path[NETNS_PATH_MAX];
+	struct chain chain = { &l.conf, cli->cfg.cni_bin_dir, box->key, netns_path(path, box->key),
+			       timeout_ms };
+	struct qbx_err left = { 0 };
+	int found;
+
+	if (!cli->dry_run && lease_lock(&cli->cfg, box->key, &lock, err) < 0)
+		return -1;
+	found = recall(&cli->cfg, box, &l, err);
+	if (found == 0)
+		return 0;
+	if (cli->dry_run)
+		return found < 0 ? -1 : plan_del(&chain, &cli->cfg, &l, err);
+	if (undo(&cli->cfg, box->key, &l, timeout_ms, &left) < 0 && found > 0)
+		*err = left;
+	return err->code ? -1 : 0;
+}
+
+static int del(struct cli *cli, struct qbx_err *err)
+{
+	_cleanup_(box_free) struct box box = { 0 };
+	int timeout_ms = net_plugin_timeout(err);
+
+	if (timeout_ms < 0 || cli_read_box(cli, &box, err) < 0 ||
+	    take_back(cli, &box, timeout_ms, err) < 0)
+		return -1;
+	if (cli->dry_run)
+		return 0;
+	json_object_del(box.doc, "net");
+	return cli_emit(box.doc, err);
+}
+
+const struct cli_verb verb_del = {
+	.name = "del",
+	.help = "undo add: DEL of the CNI chain, namespace and lease removed",
+	.run = del,
+};

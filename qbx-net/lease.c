@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lease.c - what undoing a box's network needs, on disk where a reboot leaves it */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "io.h"
+#include "json.h"
+#include "net.h"
+
+#define LEASE_VERSION 1
+
+static int lease_path(const struct config *cfg, const char *key, const char *end, char path[PATH_MAX],
+		      struct qbx_err *err)
+{
+	if (snprintf(path, PATH_MAX, "%s/leases/%s%s", cfg->state_dir, key, end) >= PATH_MAX)
+		return err_sys(err, ENAMETOOLONG, "lease of %s", key);
+	return 0;
+}
+
+void lease_free(struct lease *l)
+{
+	conf_free(&l->conf);
+	json_decref(l->result);
+	json_decref(l->net);
+	memset(l, 0, sizeof(*l));
+}
+
+static int lease_from_json(struct lease *l, const json_t *j, const char *path, struct qbx_err *err)
+{
+	json_t *list = NULL, *result = NULL, *net = NULL;
+	const char *conf_path = "";
+	json_int_t started;
+	int version, owned, tap;
+	json_error_t je;
+
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s:b, s:I, s?s, s?o, s?o, s?o}", "lease",
+			   &version, "owned", &owned, "tap", &tap, "started", &started, "conf_path",
+			   &conf_path, "conf", &list, "result", &result, "net", &net) < 0)
+		return err_code(err, EX_DATAERR, "%s: %s", path, je.text);
+	if (version != LEASE_VERSION)
+		return err_code(err, EX_DATAERR, "%s: lease version %d, only %d is understood", path,
+				version, LEASE_VERSION);
+	if (list && conf_take(&l->conf, json_incref(list), conf_path, err) < 0)
+		return err_wrap(err, "%s", path);
+	if (started < 0 || (size_t)started > conf_count(&l->conf))
+		return err_code(err, EX_DATAERR, "%s: \"started\" is out of range", path);
+	l->owned = owned;
+	l->tap = tap;
+	l->started = (size_t)started;
+	l->result = json_incref(result);
+	l->net = json_incref(net);
+	return 0;
+}
+
+int lease_read(const struct config *cfg, const char *key, struct lease *l, struct qbx_err *err)
+{
+	json_auto_t *j = NULL;
+	char path[PATH_MAX];
+
+	memset(l, 0, sizeof(*l));
+	if (lease_path(cfg, key, ".json", path, err) < 0)
+		return -1;
+	j = json_read_file(AT_FDCWD, path, err);
+	if (!j && err->sys == ENOENT) {
+		memset(err, 0, sizeof(*err));
+		return 0;
+	}
+	if (!j || lease_from_json(l, j, path, err) < 0) {
+		lease_free(l);
+		return err_hint(err, "if it cannot be mended, remove it: its addresses stay taken");
+	}
+	return 1;
+}
+
+int lease_write(const struct config *cfg, const char *key, const struct lease *l, struct qbx_err *err)
+{
+	json_auto_t *j = NULL;
+	char path[PATH_MAX];
+
+	if (lease_path(cfg, key, ".json", path, err) < 0)
+		return -1;
+	j = json_pack("{s:i, s:b, s:b, s:I, s:O*, s:O*, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
+		      "tap", l->tap, "started", (json_int_t)l->started, "conf", l->conf.list, "result",
+		      l->result, "net", l->net);
+	if (!j || (l->conf.list &&
+		   json_object_set_new(j, "conf_path", json_string(l->conf.path)) < 0))
+		return err_sys(err, ENOMEM, "write %s", path);
+	return json_write_file(AT_FDCWD, path, 0600, j, err);
+}
+
+int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
+{
+	char path[PATH_MAX];
+
+	if (lease_path(cfg, key, ".json", path, err) < 0)
+		return -1;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "remove %s", path);
+	return 0;
+}
+
+int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock, struct qbx_err *err)
+{
+	char dir[PATH_MAX];
+
+	lock->fd = -1;
+	snprintf(dir, sizeof(dir), "%s/leases", cfg->state_dir);
+	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
+		return -1;
+	for (;;) {
+		_cleanup_close_ int fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		struct stat held, now;
+
+		if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &held) < 0)
+			return err_sys(err, errno, "take lock %s", lock->path);
+		/* Whoever held it before has removed the file; if another is there by now, wait for that. */
+		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino || held.st_dev != now.st_dev)
+			continue;
+		lock->fd = take_fd(&fd);
+		return 0;
+	}
+}
+
+void lease_unlock(struct lease_lock *lock)
+{
+	if (lock->fd < 0)
+		return;
+	unlink(lock->path);
+	close(take_fd(&lock->fd));
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net.h - what the files of qbx-net share
+ *
+ * Theory of Operation
+ *
+ * A box has a network namespace of its own, /run/netns/<key>. The CNI chain puts an interface eth0 in
+ * it, and qbx-net a TAP beside that, for the VM: whatever arrives on one is sent out of the other before
+ * the namespace's own stack sees it, so the guest takes the place, and the MAC, of eth0.
+ *
+ * The lease is what undoing needs. It is on disk before the first thing is made, and grows before each
+ * plugin starts; so whenever this process dies, the lease names all that there may be. Undoing is the
+ * same code after a failed add, in del, and before an add that finds what a killed one left.
+ */
+#ifndef QBX_NET_H
+#define QBX_NET_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <stdbool.h>
+
+#include "box.h"
+#include "cli.h"
+#include "config.h"
+#include "err.h"
+
+#define NET_IFNAME "eth0"   /* what the chain is asked to make (CNI_IFNAME), and its name in the guest */
+#define NET_TAP "tap0"	    /* the TAP that we make ourselves */
+#define NETNS_DIR "/run/netns" /* where ip-netns(8) and others look */
+#define NETNS_PATH_MAX (sizeof(NETNS_DIR "/") + BOX_KEY_MAX)
+
+/* main.c */
+struct net_opts {
+	const char *plugin_timeout; /* seconds, as given; NULL for the default */
+};
+
+extern struct net_opts net_opts;
+
+/** net_plugin_timeout() - deadline of one plugin call in ms. Return: it, or -1 with @err. */
+int net_plugin_timeout(struct qbx_err *err) _must_check_;
+
+/* add.c del.c */
+extern const struct cli_verb verb_add, verb_del;
+
+/* conf.c */
+
+/*
+ * A network configuration list, checked: at least one plugin, each with a type that is a plain file name.
+ * Format: "Network configuration format" of the CNI specification, 0.3.0 to 1.1.0.
+ */
+struct conf {
+	json_t *list;		    /* owned; NULL: there is no network */
+	const char *name, *version; /* borrowed from list */
+	char path[PATH_MAX];	    /* the file it came from */
+};
+
+/**
+ * conf_find() - the network to join: the first file by name in cni_conf_dir, or the one called @name
+ * @name: cfg->cni_network, or NULL for the first
+ * Return: 0 with conf->list NULL when there is no configuration at all, or -1 with @err (EX_CONFIG).
+ */
+int conf_find(const struct config *cfg, const char *name, struct conf *conf,
+	      struct qbx_err *err) _must_check_;
+
+/**
+ * conf_take() - check a list, or wrap a single plugin's configuration into one; takes @j
+ * @path: the file it came from, for the error text
+ */
+int conf_take(struct conf *conf, json_t *j, const char *path, struct qbx_err *err) _must_check_;
+
+/** conf_free() - also fit for _cleanup_(conf_free). */
+void conf_free(struct conf *conf);
+
+size_t conf_count(const struct conf *conf);			   /* plugins in the chain */
+const char *conf_type(const struct conf *conf, size_t i);	   /* the i-th one's type */
+
+/* cni.c */
+
+/* How the plugins of a chain are called. All borrowed. */
+struct chain {
+	const struct conf *conf;
+	const char *bin_dir; /* colon-separated */
+	const char *id;	     /* CNI_CONTAINERID */
+	const char *netns;   /* NULL: gone, which DEL allows */
+	int timeout_ms;	     /* of one call */
+};
+
+#define CNI_ENV_MAX 8
+
+/* One call of one plugin, ready to be run or shown. */
+struct cni_call {
+	const char *command, *type;
+	char path[PATH_MAX];	    /* the program */
+	char *env[CNI_ENV_MAX + 1]; /* owned, NULL-terminated */
+	json_t *input;		    /* owned; its standard input */
+};
+
+/**
+ * cni_prepare() - find the plugin and put its call together
+ * @command: "ADD" or "DEL"
+ * @prev: result of the plugin before it (ADD) or of the last one (DEL), borrowed, or NULL
+ * Return: 0, or -1 with @err (EX_CONFIG when the program is missing).
+ */
+int cni_prepare(const struct chain *chain, size_t i, const char *command, const json_t *prev,
+		struct cni_call *call, struct qbx_err *err) _must_check_;
+
+/** cni_call_free() - also fit for _cleanup_(cni_call_free). */
+void cni_call_free(struct cni_call *call);
+
+/** cni_add() - ADD the i-th plugin. @result: new reference. Return: 0, or -1 with @err. */
+int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result,
+	    struct qbx_err *err) _must_check_;
+
+/** cni_del() - DEL the i-th plugin. Return: 0, or -1 with @err. */
+int cni_del(const struct chain *chain, size_t i, const json_t *last, struct qbx_err *err) _must_check_;
+
+/* result.c: no system calls; everything from a plugin passes here */
+
+/**
+ * result_link() - what a result says of the guest's interface
+ * @id: container id; an interface whose sandbox it is stands for the guest's own side of a TAP
+ * Return: new {"name", "addresses", "routes"}, with "mac" where the result has it, or NULL with @err.
+ */
+json_t *result_link(const json_t *result, const char *ifname, const char *id,
+		    struct qbx_err *err) _must_check_;
+
+/** result_dns() - new {"nameservers", "search"}, or NULL with @err. */
+json_t *result_dns(const json_t *result, struct qbx_err *err) _must_check_;
+
+/** result_inside() - names of the interfaces in a sandbox, borrowed from @result. Return: how many. */
+size_t result_inside(const json_t *result, const char **names, size_t max);
+
+/**
+ * result_error() - the error of a plugin that failed, in one line of ASCII
+ * @status: its exit status
+ * @out, @errout: what it printed, NUL-terminated, or NULL
+ * Return: -1, always, with @err: the plugin's own message, else its standard error.
+ */
+int result_error(int status, const char *out, size_t out_len, const char *errout, struct qbx_err *err);
+
+/** result_ascii() - @text into @buf as one line of printable ASCII, cut to fit. Return: @buf. */
+char *result_ascii(char *buf, size_t size, const char *text);
+
+/* lease.c: /var/lib/qemubox/leases/<key>.json */
+struct lease {
+	bool owned;	   /* the namespace is of our making */
+	bool tap;	   /* there may be a TAP of ours in it */
+	struct conf conf;  /* as it was at add; list NULL without network */
+	size_t started;	   /* this many plugins of the chain may have run */
+	json_t *result;	   /* of the last that finished, or NULL; owned */
+	json_t *net;	   /* what add answered, or NULL while it had not; owned */
+};
+
+/** lease_free() - also fit for _cleanup_(lease_free). */
+void lease_free(struct lease *l);
+
+/**
+ * lease_read() - what is remembered of a box
+ * Return: 1, 0 if there is none, or -1 with @err.
+ */
+int lease_read(const struct config *cfg, const char *key, struct lease *l,
+	       struct qbx_err *err) _must_check_;
+
+int lease_write(const struct config *cfg, const char *key, const struct lease *l,
+		struct qbx_err *err) _must_check_;
+int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err) _must_check_;
+
+/* Held while a box's network changes; the file exists only that long. */
+struct lease_lock {
+	int fd;
+	char path[PATH_MAX];
+};
+
+/** lease_lock() - wait for and take the lock of a box. Return: 0, or -1 with @err. */
+int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
+	       struct qbx_err *err) _must_check_;
+
+/** lease_unlock() - also fit for _cleanup_(lease_unlock). */
+void lease_unlock(struct lease_lock *lock);
+
+/* netns.c: the only place that changes the namespace of this process, and always back */
+
+/** netns_path() - where the namespace of a box is. Return: @path. */
+const char *netns_path(char path[NETNS_PATH_MAX], const char *key);
+
+/** netns_create() - a new namespace, lo up, mounted at @path. Return: 0, or -1 with @err, undone. */
+int netns_create(const char *path, struct qbx_err *err) _must_check_;
+
+/** netns_open() - Return: descriptor that the caller closes, or -1 with @err (err->sys ENOENT). */
+int netns_open(const char *path, struct qbx_err *err) _must_check_;
+
+/** netns_remove() - unmount and unlink. Return: 0 (also when absent), or -1 with @err. */
+int netns_remove(const char *path, struct qbx_err *err) _must_check_;
+
+/** netns_socket() - a route netlink socket that stays inside @ns; nl_socket_free(). NULL with @err. */
+struct nl_sock *netns_socket(int ns, struct qbx_err *err) _must_check_;
+
+/** netns_open_file() - open(2) @path while inside @ns. Return: descriptor, or -1 with @err. */
+int netns_open_file(int ns, const char *path, int flags, struct qbx_err *err) _must_check_;
+
+/* link.c: libnl with our errors */
+static inline void cleanup_nl_sockp(struct nl_sock **s)
+{
+	if (*s)
+		nl_socket_free(*s);
+}
+
+static inline void cleanup_linkp(struct rtnl_link **l)
+{
+	if (*l)
+		rtnl_link_put(*l);
+}
+
+/** link_get() - an interface by name; rtnl_link_put(). NULL with @err (err->sys ENODEV: none such). */
+struct rtnl_link *link_get(struct nl_sock *sock, const char *name, struct qbx_err *err) _must_check_;
+
+/** link_up() - set it up, with @mtu unless that is 0. Return: 0, or -1 with @err. */
+int link_up(struct nl_sock *sock, struct rtnl_link *link, unsigned mtu,
+	    struct qbx_err *err) _must_check_;
+
+/** link_mac() - its hardware address as text. Return: @mac, "" if it has none of six bytes. */
+const char *link_mac(struct rtnl_link *link, char mac[18]);
+
+/** link_is_tap() - is it a TAP device (not a TUN)? */
+bool link_is_tap(struct rtnl_link *link);
+
+/* tap.c */
+
+/**
+ * tap_create() - a persistent TAP called NET_TAP in the namespace, up
+ * Frames carry a virtio-net header, so that offloads pass from one guest to another.
+ * Return: the link, rtnl_link_put(), or NULL with @err and nothing left.
+ */
+struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu,
+			     struct qbx_err *err) _must_check_;
+
+/** tap_remove() - Return: 0 (also when absent), or -1 with @err. */
+int tap_remove(int ns, struct qbx_err *err) _must_check_;
+
+/** tap_find() - the TAP that the chain itself made, by its result; NULL, without @err, for none. */
+struct rtnl_link *tap_find(struct nl_sock *sock, const json_t *result);
+
+/* redirect.c */
+
+/** redirect_pair() - all that arrives on one goes out of the other, both ways. Return: 0, or -1. */
+int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b,
+		  struct qbx_err *err) _must_check_;
+
+/* undo.c */
+
+/**
+ * undo() - give everything back that the lease names, and then the lease
+ * Goes on after a failure and reports the first one. The lease stays if a plugin failed, so that del can
+ * be tried again: the address is still taken.
+ */
+int undo(const struct config *cfg, const char *key, const struct lease *l, int timeout_ms,
+	 struct qbx_err *err) _must_check_;
+
+/* plan.c: --dry-run */
+int plan_add(const struct chain *chain, const struct config *cfg, bool owned,
+	     struct qbx_err *err) _must_check_;
+int plan_del(const struct chain *chain, const struct config *cfg, const struct lease *l,
+	     struct qbx_err *err) _must_check_;
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netns.c - network namespaces: make, enter for a moment, remove */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <netlink/socket.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "io.h"
+#include "net.h"
+
+#define OWN_NETNS "/proc/thread-self/ns/net"
+#define MOUNTS_MAX 16 /* on top of each other at one path; more is not of our making */
+
+const char *netns_path(char path[NETNS_PATH_MAX], const char *key)
+{
+	snprintf(path, NETNS_PATH_MAX, NETNS_DIR "/%s", key);
+	return path;
+}
+
+/* Go into @ns, or a new one for -1. Return: the way back, for leave(), or -1 with errno. */
+static int enter(int ns)
+{
+	_cleanup_close_ int home = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+
+	if (home < 0 || (ns < 0 ? unshare(CLONE_NEWNET) : setns(ns, CLONE_NEWNET)) < 0)
+		return -1;
+	return take_fd(&home);
+}
+
+/* In the wrong namespace nothing may go on. */
+static void leave(const int *home)
+{
+	if (*home >= 0 && setns(*home, CLONE_NEWNET) < 0)
+		BUG("cannot return to the network namespace");
+	cleanup_closep(home);
+}
+
+static struct nl_sock *route_socket(struct qbx_err *err)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	int rc = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+
+	if (rc == 0)
+		return sock;
+	err_code(err, EX_UNAVAILABLE, "netlink socket: %s", nl_geterror(rc));
+	nl_socket_free(sock);
+	return NULL;
+}
+
+static int populate(const char *path, struct qbx_err *err)
+{
+	_cleanup_(leave) int home = enter(-1);
+	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = NULL;
+	_cleanup_(cleanup_linkp) struct rtnl_link *lo = NULL;
+
+	if (home < 0)
+		return err_sys(err, errno, "make a network namespace");
+	sock = route_socket(err);
+	lo = sock ? link_get(sock, "lo", err) : NULL;
+	if (!lo || link_up(sock, lo, 0, err) < 0)
+		return -1;
+	if (mount(OWN_NETNS, path, NULL, MS_BIND, NULL) < 0)
+		return err_sys(err, errno, "mount the network namespace at %s", path);
+	return 0;
+}
+
+int netns_create(const char *path, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (io_mkdirs(NETNS_DIR, 0755, err) < 0)
+		return -1;
+	fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(err, errno, "create %s", path);
+	if (populate(path, err) == 0)
+		return 0;
+	unlink(path);
+	return err->sys == EPERM ? err_hint(err, "run it as root") : -1;
+}
+
+int netns_open(const char *path, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return err_sys(err, errno, "open network namespace %s", path);
+	/* The file without its mount is what a reboot or a killed add leaves. */
+	if (fs.f_type != NSFS_MAGIC)
+		return err_sys(err, ENOENT, "open network namespace %s", path);
+	return take_fd(&fd);
+}
+
+int netns_remove(const char *path, struct qbx_err *err)
+{
+	for (int i = 0; umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0; i++)
+		if (i >= MOUNTS_MAX)
+			return err_sys(err, EBUSY, "unmount %s", path);
+	/* EINVAL: nothing mounted there */
+	if (errno != EINVAL && errno != ENOENT)
+		return err_sys(err, errno, "unmount %s", path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "remove %s", path);
+	return 0;
+}
+
+struct nl_sock *netns_socket(int ns, struct qbx_err *err)
+{
+	_cleanup_(leave) int home = enter(ns);
+
+	if (home >= 0)
+		return route_socket(err);
+	err_sys(err, errno, "enter the network namespace");
+	return NULL;
+}
+
+int netns_open_file(int ns, const char *path, int flags, struct qbx_err *err)
+{
+	_cleanup_(leave) int home = enter(ns);
+	int fd;
+
+	if (home < 0)
+		return err_sys(err, errno, "enter the network namespace");
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "open %s", path) : fd;
+}

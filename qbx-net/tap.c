@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tap.c - the VM's end of the wire */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <netlink/errno.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/inet6.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "log.h"
+#include "net.h"
+
+#define INSIDE_MAX 16
+
+/* The namespace's stack has no business on the TAP: without this it would greet the guest in IPv6. */
+static void hush_ipv6(struct nl_sock *sock, struct rtnl_link *tap)
+{
+	_cleanup_(cleanup_linkp) struct rtnl_link *change = rtnl_link_alloc();
+	int rc = change ? rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE) : -NLE_NOMEM;
+
+	if (rc == 0)
+		rc = rtnl_link_change(sock, tap, change, 0);
+	if (rc < 0) /* a kernel without IPv6 */
+		log_debug("no IPv6 address on " NET_TAP ": %s", nl_geterror(rc));
+}
+
+struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = netns_open_file(ns, "/dev/net/tun", O_RDWR, err);
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
+	struct ifreq ifr = { .ifr_name = NET_TAP };
+
+	if (fd < 0)
+		return NULL;
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		err_sys(err, errno, "create " NET_TAP);
+		return NULL;
+	}
+	tap = link_get(sock, NET_TAP, err);
+	if (!tap)
+		return NULL;
+	hush_ipv6(sock, tap);
+	if (link_up(sock, tap, mtu, err) < 0)
+		return NULL;
+	/* Last, as until now closing the descriptor takes the device away. */
+	if (ioctl(fd, TUNSETPERSIST, 1) < 0) {
+		err_sys(err, errno, "keep " NET_TAP);
+		return NULL;
+	}
+	return take_ptr(tap);
+}
+
+int tap_remove(int ns, struct qbx_err *err)
+{
+	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = netns_socket(ns, err);
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
+	struct qbx_err none = { 0 };
+	int rc;
+
+	if (!sock)
+		return -1;
+	tap = link_get(sock, NET_TAP, &none);
+	if (!tap && none.sys == ENODEV)
+		return 0;
+	if (!tap) {
+		*err = none;
+		return -1;
+	}
+	rc = rtnl_link_delete(sock, tap);
+	if (rc < 0 && rc != -NLE_NODEV)
+		return err_code(err, EX_UNAVAILABLE, "remove " NET_TAP ": %s", nl_geterror(rc));
+	return 0;
+}
+
+struct rtnl_link *tap_find(struct nl_sock *sock, const json_t *result)
+{
+	const char *names[INSIDE_MAX];
+	size_t n = result_inside(result, names, INSIDE_MAX);
+
+	for (size_t i = n; i-- > 0;) { /* a TAP plugin comes last */
+		struct qbx_err none = { 0 };
+		_cleanup_(cleanup_linkp) struct rtnl_link *link = link_get(sock, names[i], &none);
+
+		if (link && link_is_tap(link))
+			return take_ptr(link);
+	}
+	return NULL;
+}

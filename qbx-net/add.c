@@ -81,6 +81,19 @@ static int clear_old(struct add *a, struct qbx_err *err)
 	return undo(cfg, a->box.key, &old, a->chain.timeout_ms, err);
 }
 
+/*
+ * A plugin that says itself that it failed has cleaned up, or does so now; one that cannot do either (of
+ * another version, say) must not keep the box from being forgotten.
+ */
+static void take_refusal(struct add *a, size_t i)
+{
+	struct qbx_err e = { 0 };
+
+	if (cni_del(&a->chain, i, a->lease.result, &e) < 0)
+		log_debug("%s", e.msg);
+	a->lease.started = i;
+}
+
 /* The lease says that a plugin may have run before it does, and what the one before it made. */
 static int run_chain(struct add *a, struct qbx_err *err)
 {
@@ -88,12 +101,16 @@ static int run_chain(struct add *a, struct qbx_err *err)
 
 	for (size_t i = 0; i < conf_count(&l->conf); i++) {
 		json_t *result;
+		bool refused = false;
 		char phase[80];
 
 		l->started = i + 1;
 		if (lease_write(&a->cli->cfg, a->box.key, l, err) < 0 ||
-		    cni_add(&a->chain, i, l->result, &result, err) < 0)
+		    cni_add(&a->chain, i, l->result, &result, &refused, err) < 0) {
+			if (refused)
+				take_refusal(a, i);
 			return -1;
+		}
 		json_decref(l->result);
 		l->result = result;
 		snprintf(phase, sizeof(phase), "cni.%s", conf_type(&l->conf, i));

@@ -30,7 +30,7 @@ static int find_program(const char *dirs, const char *type, char path[PATH_MAX],
 			return 0;
 		d += len + (d[len] == ':');
 	}
-	err_code(err, EX_CONFIG, "CNI plugin \"%s\" is in none of %s", type, dirs);
+	err_code(err, EX_UNAVAILABLE, "CNI plugin \"%s\" is in none of %s", type, dirs);
 	return err_hint(err, "install it, or set cni_bin_dir in qemubox.conf(5)");
 }
 
@@ -125,17 +125,20 @@ static int run(const struct cni_call *call, int timeout_ms, struct proc_output *
 	return 0;
 }
 
-int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result,
+int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result, bool *refused,
 	    struct qbx_err *err)
 {
 	_cleanup_(cni_call_free) struct cni_call call = { 0 };
 	_cleanup_(proc_output_free) struct proc_output o = { 0 };
 
 	*result = NULL;
+	*refused = false;
 	if (cni_prepare(chain, i, "ADD", prev, &call, err) < 0)
 		return -1;
-	if (run(&call, chain->timeout_ms, &o, err) < 0)
+	if (run(&call, chain->timeout_ms, &o, err) < 0) {
+		*refused = o.status > 0 && o.status < 128;
 		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
+	}
 	*result = json_parse(o.out ? o.out : "", o.out_len, "its result", err);
 	if (!*result) {
 		err->code = EX_UNAVAILABLE;

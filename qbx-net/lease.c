@@ -70,7 +70,7 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 	}
 	if (!j || lease_from_json(l, j, path, err) < 0) {
 		lease_free(l);
-		return err_hint(err, "if it cannot be mended, remove it: its addresses stay taken");
+		return err_hint(err, "qbx-net del goes by the present CNI configuration instead, and removes it");
 	}
 	return 1;
 }

@@ -102,7 +102,7 @@ struct cni_call {
  * cni_prepare() - find the plugin and put its call together
  * @command: "ADD" or "DEL"
  * @prev: result of the plugin before it (ADD) or of the last one (DEL), borrowed, or NULL
- * Return: 0, or -1 with @err (EX_CONFIG when the program is missing).
+ * Return: 0, or -1 with @err (EX_UNAVAILABLE when the program is missing).
  */
 int cni_prepare(const struct chain *chain, size_t i, const char *command, const json_t *prev,
 		struct cni_call *call, struct qbx_err *err) _must_check_;
@@ -110,8 +110,13 @@ int cni_prepare(const struct chain *chain, size_t i, const char *command, const 
 /** cni_call_free() - also fit for _cleanup_(cni_call_free). */
 void cni_call_free(struct cni_call *call);
 
-/** cni_add() - ADD the i-th plugin. @result: new reference. Return: 0, or -1 with @err. */
-int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result,
+/**
+ * cni_add() - ADD the i-th plugin
+ * @result: new reference
+ * @refused: set to whether the plugin itself said that it failed
+ * Return: 0, or -1 with @err.
+ */
+int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result, bool *refused,
 	    struct qbx_err *err) _must_check_;
 
 /** cni_del() - DEL the i-th plugin. Return: 0, or -1 with @err. */
@@ -253,8 +258,8 @@ int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b
 
 /**
  * undo() - give everything back that the lease names, and then the lease
- * Goes on after a failure and reports the first one. The lease stays if a plugin failed, so that del can
- * be tried again: the address is still taken.
+ * Goes on after a failure and reports the first one. The lease then stays, so that del can be tried
+ * again: an address may still be taken.
  */
 int undo(const struct config *cfg, const char *key, const struct lease *l, int timeout_ms,
 	 struct qbx_err *err) _must_check_;

@@ -36,7 +36,9 @@ static int print_call(const struct chain *chain, size_t i, const char *command, 
 		putchar(' ');
 		print_quoted(call.env[e]);
 	}
-	printf(" %s\n", call.path);
+	putchar(' ');
+	print_quoted(call.path);
+	putchar('\n');
 	return 0;
 }
 

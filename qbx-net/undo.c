@@ -27,20 +27,15 @@ static bool undo_tap(const char *path, const struct lease *l, struct qbx_err *fi
 	return ns >= 0;
 }
 
-/* Last plugin first. Return: 0, or -1 if one failed. */
-static int undo_chain(const struct chain *chain, const struct lease *l, struct qbx_err *first)
+/* Last plugin first. */
+static void undo_chain(const struct chain *chain, const struct lease *l, struct qbx_err *first)
 {
-	int rc = 0;
-
 	for (size_t i = l->started; i-- > 0;) {
 		struct qbx_err e = { 0 };
 
-		if (cni_del(chain, i, l->result, &e) < 0) {
+		if (cni_del(chain, i, l->result, &e) < 0)
 			note(first, &e);
-			rc = -1;
-		}
 	}
-	return rc;
 }
 
 int undo(const struct config *cfg, const char *key, const struct lease *l, int timeout_ms,
@@ -50,11 +45,11 @@ int undo(const struct config *cfg, const char *key, const struct lease *l, int t
 	char path[NETNS_PATH_MAX];
 	bool alive = undo_tap(netns_path(path, key), l, &first);
 	struct chain chain = { &l->conf, cfg->cni_bin_dir, key, alive ? path : NULL, timeout_ms };
-	int failed = undo_chain(&chain, l, &first);
 
+	undo_chain(&chain, l, &first);
 	if (l->owned && netns_remove(path, &e) < 0)
 		note(&first, &e);
-	if (!failed && lease_remove(cfg, key, &e) < 0)
+	if (!first.code && lease_remove(cfg, key, &e) < 0)
 		note(&first, &e);
 	if (!first.code)
 		return 0;

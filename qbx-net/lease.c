@@ -12,6 +12,9 @@
 
 #define LEASE_VERSION 1
 
+/* A lease on its way to its name. Not one of io_write_file(): it must be found again after kill -9. */
+#define NEW ".json.new"
+
 static int lease_path(const struct config *cfg, const char *key, const char *end, char path[PATH_MAX],
 		      struct qbx_err *err)
 {
@@ -77,10 +80,11 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 
 int lease_write(const struct config *cfg, const char *key, const struct lease *l, struct qbx_err *err)
 {
+	_cleanup_close_ int fd = -1;
 	json_auto_t *j = NULL;
-	char path[PATH_MAX];
+	char path[PATH_MAX], new[PATH_MAX];
 
-	if (lease_path(cfg, key, ".json", path, err) < 0)
+	if (lease_path(cfg, key, ".json", path, err) < 0 || lease_path(cfg, key, NEW, new, err) < 0)
 		return -1;
 	j = json_pack("{s:i, s:b, s:b, s:I, s:O*, s:O*, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
 		      "tap", l->tap, "started", (json_int_t)l->started, "conf", l->conf.list, "result",
@@ -88,7 +92,12 @@ int lease_write(const struct config *cfg, const char *key, const struct lease *l
 	if (!j || (l->conf.list &&
 		   json_object_set_new(j, "conf_path", json_string(l->conf.path)) < 0))
 		return err_sys(err, ENOMEM, "write %s", path);
-	return json_write_file(AT_FDCWD, path, 0600, j, err);
+	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, errno, "create %s", new);
+	if (json_write_fd(fd, j, new, err) < 0)
+		return -1;
+	return rename(new, path) < 0 ? err_sys(err, errno, "write %s", path) : 0;
 }
 
 int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
@@ -104,11 +113,12 @@ int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
 
 int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock, struct qbx_err *err)
 {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], new[PATH_MAX];
 
 	lock->fd = -1;
 	snprintf(dir, sizeof(dir), "%s/leases", cfg->state_dir);
-	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
+	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 ||
+	    lease_path(cfg, key, NEW, new, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
 		return -1;
 	for (;;) {
 		_cleanup_close_ int fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -120,6 +130,7 @@ int lease_lock(const struct config *cfg, const char *key, struct lease_lock *loc
 		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino || held.st_dev != now.st_dev)
 			continue;
 		lock->fd = take_fd(&fd);
+		unlink(new); /* of a holder that was killed */
 		return 0;
 	}
 }

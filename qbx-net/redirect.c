@@ -24,7 +24,7 @@
 
 #include "net.h"
 
-#define INGRESS_HANDLE TC_HANDLE(0xffff, 0)
+#define INGRESS_HANDLE TC_HANDLE(0xffffu, 0)
 
 static void cleanup_qdiscp(struct rtnl_qdisc **q)
 {

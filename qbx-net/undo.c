@@ -20,9 +20,9 @@ static bool undo_tap(const char *path, const struct lease *l, struct qbx_err *fi
 	struct qbx_err e = { 0 };
 	_cleanup_close_ int ns = netns_open(path, &e);
 
-	if (ns < 0 && e.sys != ENOENT)
-		note(first, &e);
-	else if (ns >= 0 && l->tap && tap_remove(ns, &e) < 0)
+	bool failed = ns < 0 ? e.sys != ENOENT : l->tap && tap_remove(ns, &e) < 0;
+
+	if (failed)
 		note(first, &e);
 	return ns >= 0;
 }

@@ -94,12 +94,12 @@ fails() {
 	jq -e '.net.links[0].routes == [{dst:"0.0.0.0/0",gw:"10.77.0.1"},{dst:"::/0",gw:"fd77::1"}]' "$T/out"
 	jq -e '.net.t_us | has("netns") and has("cni.bridge") and has("cni.firewall") and has("tap")' "$T/out"
 	mac=$(jq -r '.net.links[0].mac' "$T/out") address=$(jq -r '.net.links[0].addresses[0]' "$T/out")
-	inside ip -n $key -o link show eth0 | grep -q "$mac"
-	inside ip -n $key -o addr show eth0 | grep -qF "$address"
-	inside ip -n $key -d link show tap0 | grep -q 'tun type tap pi off vnet_hdr on persist on'
-	inside ip -n $key link show lo | grep -q UP
-	inside ip netns exec $key tc filter show dev eth0 parent ffff: | grep -q 'Redirect to device tap0'
-	inside ip netns exec $key tc filter show dev tap0 parent ffff: | grep -q 'Redirect to device eth0'
+	inside ip -n "$key" -o link show eth0 | grep -q "$mac"
+	inside ip -n "$key" -o addr show eth0 | grep -qF "$address"
+	inside ip -n "$key" -d link show tap0 | grep -q 'tun type tap pi off vnet_hdr on persist on'
+	inside ip -n "$key" link show lo | grep -q UP
+	inside ip netns exec "$key" tc filter show dev eth0 parent ffff: | grep -q 'Redirect to device tap0'
+	inside ip netns exec "$key" tc filter show dev tap0 parent ffff: | grep -q 'Redirect to device eth0'
 	[ "$(leases | wc -l)" = 2 ]
 	[ "$(net del <"$T/out")" = "$box" ]
 	[ "$(net del <"$T/out")" = "$box" ]
@@ -156,7 +156,7 @@ fails() {
 	net add <<<"$box" >"$T/out"
 	one_line "no network for $key: no CNI configuration .* in $conf"
 	jq -e '.net | .links == [] and .cni == null and .owned' "$T/out"
-	[ "$(inside ip -n $key -o link | wc -l)" = 1 ]
+	[ "$(inside ip -n "$key" -o link | wc -l)" = 1 ]
 	net del <"$T/out"
 }
 
@@ -170,12 +170,12 @@ fails() {
 
 @test "a namespace that is there already is used, and stays" {
 	conflist 1.0.0
-	inside ip netns add $key
+	inside ip netns add "$key"
 	net add <<<"$box" | jq -e '.net.owned == false'
 	net del <<<"$box"
-	inside ip netns list | grep -q $key
-	[ "$(inside ip -n $key -o link | wc -l)" = 1 ]
-	inside ip netns del $key
+	inside ip netns list | grep -q "$key"
+	[ "$(inside ip -n "$key" -o link | wc -l)" = 1 ]
+	inside ip netns del "$key"
 }
 
 @test "a box has one network; the second add is refused and harms nothing" {
@@ -183,7 +183,7 @@ fails() {
 	net add <<<"$box" >/dev/null
 	fails 75 add <<<"$box"
 	one_line "$key already has a network"
-	inside ip -n $key link show tap0
+	inside ip -n "$key" link show tap0
 	net del <<<"$box"
 }
 
@@ -227,11 +227,11 @@ fails() {
 @test "a reboot: the lease is there, the namespace is not" {
 	conflist 1.0.0
 	net add <<<"$box" >/dev/null
-	inside umount /run/netns/$key
+	inside umount "/run/netns/$key"
 	net add <<<"$box" | jq -e '.net.links[0].tap == "tap0"'
 	[ "$(leases | wc -l)" = 2 ]
-	inside umount /run/netns/$key
-	inside rm /run/netns/$key
+	inside umount "/run/netns/$key"
+	inside rm "/run/netns/$key"
 	net del <<<"$box"
 }
 
@@ -321,7 +321,7 @@ fails() {
 	fails 69 del <"$T/out"
 	one_line 'CNI plugin sticky: DEL failed: exit status 1: no'
 	[ -z "$(leases)" ]
-	run ! inside ls /run/netns/$key
+	run ! inside ls "/run/netns/$key"
 	rm "$bin/sticky"
 	fails 69 del <"$T/out"
 	one_line 'CNI plugin "sticky" is in none of'
@@ -331,9 +331,40 @@ fails() {
 
 @test "a chain that leaves no eth0" {
 	echo '{"cniVersion":"1.0.0","name":"empty","plugins":[{"type":"idle"}]}' >"$conf/a.conflist"
-	plugin idle <<<'[ "$CNI_COMMAND" = DEL ] || echo "{}"'
+	plugin idle <<-'END'
+		[ "$CNI_COMMAND" = DEL ] || echo '{}'
+	END
 	fails 69 add <<<"$box"
 	one_line 'CNI network empty: interface eth0: No such device'
+}
+
+@test "a chain that made a TAP and says what the guest's side is, as tc-redirect-tap does" {
+	conflist 1.0.0 maketap
+	plugin maketap <<-'END'
+		[ "$CNI_COMMAND" = DEL ] && exit 0
+		nsenter --net="$CNI_NETNS" ip tuntap add tap7 mode tap vnet_hdr >&2
+		nsenter --net="$CNI_NETNS" ip link set tap7 mtu 1400 up >&2
+		jq '.prevResult | (.interfaces | length) as $n
+			| .interfaces += [{name: "tap7", sandbox: env.CNI_NETNS, mac: "02:00:00:00:00:01"},
+				{name: "tap7", sandbox: env.CNI_CONTAINERID, mac: "02:00:00:00:00:02"}]
+			| .ips += [{address: "10.99.0.2/24", interface: ($n + 1)}]'
+	END
+	net add <<<"$box" >"$T/out"
+	jq -e '.net.links == [{name: "eth0", tap: "tap7", mac: "02:00:00:00:00:02", mtu: 1400,
+		addresses: ["10.99.0.2/24"],
+		routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}]' "$T/out"
+	run ! inside ip -n "$key" link show tap0
+	net del <"$T/out"
+}
+
+@test "the examples of the manual page" {
+	conflist 1.0.0 firewall
+	awk '/^\.Ed/ { on = 0 } on { print } /^\.Bd -literal/ { on = 1 }' \
+		"$BATS_TEST_DIRNAME/../../man/qbx-net.8" >"$T/examples"
+	[ "$(wc -l <"$T/examples")" -ge 4 ]
+	cd "$T"
+	inside env PATH="$QBX_BIN:$PATH" QEMUBOX_STATE_DIR="$state" QEMUBOX_CNI_CONF_DIR="$conf" \
+		sh -ex "$T/examples"
 }
 
 @test "plugins get the protocol's environment and input, and not our standard output" {

@@ -167,7 +167,7 @@ static void names_inside_are_interfaces_in_a_sandbox(void **state)
 	json_auto_t *j = json_loads("{\"interfaces\":[{\"name\":\"br0\"},{\"name\":\"eth0\",\"sandbox\":\"/n\"},"
 				    "{\"name\":\"a-name-longer-than-any\",\"sandbox\":\"/n\"},7]}",
 				    0, NULL);
-	const char *names[4];
+	const char *names[4] = { "" };
 
 	(void)state;
 	assert_int_equal(result_inside(j, names, 4), 1);

@@ -251,8 +251,11 @@ static int add(struct cli *cli, struct qbx_err *err)
 	if (cli_read_box(cli, &a.box, err) < 0 || choose(&a, err) < 0)
 		return -1;
 	netns_path(a.path, a.box.key);
-	a.chain = (struct chain){ &a.lease.conf, cli->cfg.cni_bin_dir, a.box.key, a.path,
-				  net_plugin_timeout(err) };
+	a.chain = (struct chain){ .conf = &a.lease.conf,
+				  .bin_dir = cli->cfg.cni_bin_dir,
+				  .id = a.box.key,
+				  .netns = a.path,
+				  .timeout_ms = net_plugin_timeout(err) };
 	if (a.chain.timeout_ms < 0 || check_plugins(&a.chain, err) < 0)
 		return -1;
 	if (!cli->dry_run && lease_lock(&cli->cfg, a.box.key, &lock, err) < 0)

@@ -6,44 +6,31 @@
 #include "net.h"
 
 /*
- * Without a lease the present configuration must do: DEL is made to find what it is about by the
- * container id. Return: 0, or -1 with @err and @l as far as it goes.
+ * What there is to undo. Without a lease that can be read the document and the present configuration must
+ * do: DEL is made to find what it is about by the container id. Without either there is nothing.
+ * Return: 1, 0 if there is nothing, or -1 with @err and @l as far as it goes.
  */
-static int guess(const struct config *cfg, const char *network, bool owned, struct lease *l,
-		 struct qbx_err *err)
-{
-	memset(l, 0, sizeof(*l));
-	l->owned = owned;
-	l->tap = true;
-	if (conf_find(cfg, network, &l->conf, err) < 0)
-		return -1;
-	l->started = conf_count(&l->conf);
-	return 0;
-}
-
-/*
- * What there is to undo: from the lease, or else from the document. Return: 1, 0 if there is nothing, or
- * -1 with @err and @l as far as it goes.
- */
-static int recall(const struct config *cfg, const struct box *box, struct lease *l, struct qbx_err *err)
+static int recall(const struct config *cfg, const struct box *box, struct lease *l,
+		  struct qbx_err *err)
 {
 	const json_t *net = json_object_get(box->doc, "net");
-	const char *network = json_string_value(json_object_get(net, "cni"));
-	bool owned = json_is_true(json_object_get(net, "owned"));
+	const char *network = net ? json_string_value(json_object_get(net, "cni")) : cfg->cni_network;
 	int found = lease_read(cfg, box->key, l, err);
 
 	if (found > 0 || (found == 0 && !net))
 		return found;
-	if (found < 0) { /* it must not keep the rest from being undone */
+	if (found < 0) {
 		log_warn("%s", err->msg);
 		memset(err, 0, sizeof(*err));
-		return guess(cfg, network ? network : cfg->cni_network, !net || owned, l, err) < 0 ? -1 : 1;
 	}
-	if (!network) {
-		l->owned = owned;
+	l->owned = !net || json_is_true(json_object_get(net, "owned"));
+	l->tap = true;
+	if (net && !network)
 		return 1;
-	}
-	return guess(cfg, network, owned, l, err) < 0 ? -1 : 1;
+	if (conf_find(cfg, network, &l->conf, err) < 0)
+		return -1;
+	l->started = conf_count(&l->conf);
+	return 1;
 }
 
 static int take_back(struct cli *cli, const struct box *box, int timeout_ms, struct qbx_err *err)
@@ -51,8 +38,11 @@ static int take_back(struct cli *cli, const struct box *box, int timeout_ms, str
 	_cleanup_(lease_free) struct lease l = { 0 };
 	_cleanup_(lease_unlock) struct lease_lock lock = { .fd = -1 };
 	char path[NETNS_PATH_MAX];
-	struct chain chain = { &l.conf, cli->cfg.cni_bin_dir, box->key, netns_path(path, box->key),
-			       timeout_ms };
+	struct chain chain = { .conf = &l.conf,
+			       .bin_dir = cli->cfg.cni_bin_dir,
+			       .id = box->key,
+			       .netns = netns_path(path, box->key),
+			       .timeout_ms = timeout_ms };
 	struct qbx_err left = { 0 };
 	int found;
 

@@ -117,10 +117,10 @@ int lease_lock(const struct config *cfg, const char *key, struct lease_lock *loc
 
 	lock->fd = -1;
 	snprintf(dir, sizeof(dir), "%s/leases", cfg->state_dir);
-	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 ||
-	    lease_path(cfg, key, NEW, new, err) < 0 || io_mkdirs(cfg->state_dir, 0755, err) < 0 ||
-	    io_mkdirs(dir, 0700, err) < 0)
+	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 || lease_path(cfg, key, NEW, new, err) < 0)
 		return -1;
+	if (io_mkdirs(cfg->state_dir, 0755, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
+		return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
 	for (;;) {
 		_cleanup_close_ int fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		struct stat held, now;

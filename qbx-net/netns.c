@@ -80,7 +80,7 @@ int netns_create(const char *path, struct qbx_err *err)
 	if (populate(path, err) == 0)
 		return 0;
 	unlink(path);
-	return err->sys == EPERM ? err_hint(err, "run it as root") : -1;
+	return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
 }
 
 int netns_open(const char *path, struct qbx_err *err)

@@ -44,7 +44,11 @@ int undo(const struct config *cfg, const char *key, const struct lease *l, int t
 	struct qbx_err first = { 0 }, e = { 0 };
 	char path[NETNS_PATH_MAX];
 	bool alive = undo_tap(netns_path(path, key), l, &first);
-	struct chain chain = { &l->conf, cfg->cni_bin_dir, key, alive ? path : NULL, timeout_ms };
+	struct chain chain = { .conf = &l->conf,
+			       .bin_dir = cfg->cni_bin_dir,
+			       .id = key,
+			       .netns = alive ? path : NULL,
+			       .timeout_ms = timeout_ms };
 
 	undo_chain(&chain, l, &first);
 	if (l->owned && netns_remove(path, &e) < 0)

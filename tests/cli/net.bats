@@ -375,7 +375,9 @@ fails() {
 		tee $BATS_TEST_TMPDIR/input | jq .prevResult
 		ls -l /proc/\$\$/fd >$BATS_TEST_TMPDIR/fds
 	END
-	SECRET=x net add <<<"$box" >/dev/null
+	SECRET=x net add <<<"$box" >"$T/out"
+	grep -q 'pipe:' "$T/fds"
+	run ! grep -qF "$T/out" "$T/fds"
 	grep -qx 'CNI_CONTAINERID=default--demo' "$BATS_TEST_TMPDIR/env"
 	grep -qx 'CNI_NETNS=/run/netns/default--demo' "$BATS_TEST_TMPDIR/env"
 	grep -qx 'CNI_IFNAME=eth0' "$BATS_TEST_TMPDIR/env"
@@ -417,6 +419,15 @@ fails() {
 	[ "$status" = 75 ]
 	one_line 'write standard output: No space left on device'
 	[ ! -e "$state/leases/$key.json" ]
+}
+
+@test "without the privilege: said so, nothing made" {
+	conflist 1.0.0
+	status=0
+	inside env QEMUBOX_STATE_DIR="$state" QEMUBOX_CNI_CONF_DIR="$conf" QEMUBOX_CNI_BIN_DIR=/usr/lib/cni \
+		setpriv --bounding-set=-all --inh-caps=-all "$QBX_BIN/qbx-net" add <<<"$box" 2>"$err" || status=$?
+	[ "$status" = 77 ]
+	one_line 'make a network namespace: Operation not permitted (run it as root)'
 }
 
 @test "--dry-run says what would be done and does nothing" {

@@ -37,8 +37,9 @@ static int choose(struct add *a, struct qbx_err *err)
 	if (conf_find(cfg, cfg->cni_network, &a->lease.conf, err) < 0)
 		return -1;
 	if (!a->lease.conf.list)
-		log_warn("no network for %s: no CNI configuration (*.conflist, *.conf, *.json) in %s",
-			 a->box.key, cfg->cni_conf_dir);
+		log_warn(
+			"no network for %s: no CNI configuration in %s (*.conflist, *.conf, *.json)",
+			a->box.key, cfg->cni_conf_dir);
 	return 0;
 }
 
@@ -82,8 +83,8 @@ static int clear_old(struct add *a, struct qbx_err *err)
 }
 
 /*
- * A plugin that says itself that it failed has cleaned up, or does so now; one that cannot do either (of
- * another version, say) must not keep the box from being forgotten.
+ * A plugin that says itself that it failed has cleaned up, or does so now; one that cannot do
+ * either (of another version, say) must not keep the box from being forgotten.
  */
 static void take_refusal(struct add *a, size_t i)
 {
@@ -120,23 +121,26 @@ static int run_chain(struct add *a, struct qbx_err *err)
 }
 
 /*
- * The guest's own address behind a TAP that the chain made. What the result says, unless that is the
- * TAP's: then one that is this box's for good, in the locally administered range (FNV-1a of the key).
+ * The guest's own address behind a TAP that the chain made. What the result says, unless that is
+ * the TAP's: then one that is this box's for good, in the locally administered range (FNV-1a of the
+ * key).
  */
 static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key)
 {
 	const char *said = json_string_value(json_object_get(link, "mac"));
 	unsigned long long h = 0xcbf29ce484222325ull;
+	unsigned m[5];
 	char taps[18];
 
 	if (said && strcmp(said, link_mac(tap, taps)) != 0)
 		return 0;
 	for (; *key; key++)
 		h = (h ^ (unsigned char)*key) * 0x100000001b3ull;
-	return json_object_set_new(link, "mac",
-				   json_sprintf("02:%02x:%02x:%02x:%02x:%02x", (unsigned)(h >> 32) & 0xff,
-						(unsigned)(h >> 24) & 0xff, (unsigned)(h >> 16) & 0xff,
-						(unsigned)(h >> 8) & 0xff, (unsigned)h & 0xff));
+	for (int i = 0; i < 5; i++)
+		m[i] = (h >> 8 * i) & 0xff;
+	return json_object_set_new(
+		link, "mac",
+		json_sprintf("02:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4]));
 }
 
 static int describe(json_t *link, struct rtnl_link *tap, struct qbx_err *err)
@@ -221,8 +225,8 @@ static int answer(struct add *a, json_t *links, struct qbx_err *err)
 	if (!dns)
 		return -1;
 	a->lease.net = json_pack("{s:s, s:b, s:s?, s:O, s:o, s:o}", "netns", a->path, "owned",
-				 a->lease.owned, "cni", a->lease.conf.name, "links", links, "dns", dns,
-				 "t_us", phase_take(&a->phases));
+				 a->lease.owned, "cni", a->lease.conf.name, "links", links, "dns",
+				 dns, "t_us", phase_take(&a->phases));
 	if (!a->lease.net || json_object_set(a->box.doc, "net", a->lease.net) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)

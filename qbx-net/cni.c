@@ -16,7 +16,8 @@
 #define PLUGIN_OUTPUT_MAX (256u << 10)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static int find_program(const char *dirs, const char *type, char path[PATH_MAX], struct qbx_err *err)
+static int find_program(const char *dirs, const char *type, char path[PATH_MAX],
+			struct qbx_err *err)
 {
 	const char *d = dirs;
 
@@ -59,12 +60,14 @@ static int make_env(const struct chain *chain, struct cni_call *call)
 	return set_env(call, "PATH", path && path[0] ? path : DEFAULT_PATH);
 }
 
-static json_t *make_input(const struct chain *chain, size_t i, const char *command, const json_t *prev)
+static json_t *make_input(const struct chain *chain, size_t i, const char *command,
+			  const json_t *prev)
 {
 	json_t *plugins = json_object_get(chain->conf->list, "plugins");
 	json_t *input = json_copy(json_array_get(plugins, i));
 	/* DEL learnt of prevResult in 0.4.0; no older plugin expects it there. */
-	bool given = prev && (!strcmp(command, "ADD") || strcmp(chain->conf->version, "0.4.0") >= 0);
+	bool given =
+		prev && (!strcmp(command, "ADD") || strcmp(chain->conf->version, "0.4.0") >= 0);
 
 	if (!input || json_object_set_new(input, "name", json_string(chain->conf->name)) < 0 ||
 	    json_object_set_new(input, "cniVersion", json_string(chain->conf->version)) < 0 ||
@@ -100,7 +103,8 @@ void cni_call_free(struct cni_call *call)
 }
 
 /* Return: 0 with @o filled by a plugin that succeeded, or -1 with @err. */
-static int run(const struct cni_call *call, int timeout_ms, struct proc_output *o, struct qbx_err *err)
+static int run(const struct cni_call *call, int timeout_ms, struct proc_output *o,
+	       struct qbx_err *err)
 {
 	const char *argv[] = { call->path, NULL };
 	/* A session of its own, so that its deadline also ends the plugins that it calls. */

@@ -42,15 +42,15 @@ static int choose_version(struct conf *conf, struct qbx_err *err)
 	int best = known_version(json_string_value(said));
 	size_t i;
 
-	json_array_foreach(json_object_get(conf->list, "cniVersions"), i, v) {
+	json_array_foreach (json_object_get(conf->list, "cniVersions"), i, v) {
 		int k = known_version(json_string_value(v));
 
 		if (k > best)
 			best = k;
 	}
 	if (best < 0) {
-		err_code(err, EX_CONFIG, "%s: \"cniVersion\" %s is none that is spoken here", conf->path,
-			 json_is_string(said) ? json_string_value(said) : "(missing)");
+		err_code(err, EX_CONFIG, "%s: \"cniVersion\" %s is none that is spoken here",
+			 conf->path, json_is_string(said) ? json_string_value(said) : "(missing)");
 		return err_hint(err, "set it to one of %s to %s", versions[0],
 				versions[ARRAY_SIZE(versions) - 1]);
 	}
@@ -81,11 +81,12 @@ static int check_list(struct conf *conf, struct qbx_err *err)
 		return err_code(err, EX_CONFIG, "%s: the network has no \"name\" that CNI allows",
 				conf->path);
 	if (json_array_size(plugins) == 0 || json_array_size(plugins) > CONF_PLUGINS_MAX)
-		return err_code(err, EX_CONFIG, "%s: \"plugins\" must be an array of 1 to %d", conf->path,
-				CONF_PLUGINS_MAX);
-	json_array_foreach(plugins, i, p)
+		return err_code(err, EX_CONFIG, "%s: \"plugins\" must be an array of 1 to %d",
+				conf->path, CONF_PLUGINS_MAX);
+	json_array_foreach (plugins, i, p)
 		if (!plain_name(json_string_value(json_object_get(p, "type"))))
-			return err_code(err, EX_CONFIG, "%s: plugin %zu has no \"type\" that CNI allows",
+			return err_code(err, EX_CONFIG,
+					"%s: plugin %zu has no \"type\" that CNI allows",
 					conf->path, i + 1);
 	return choose_version(conf, err);
 }

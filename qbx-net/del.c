@@ -6,15 +6,16 @@
 #include "net.h"
 
 /*
- * What there is to undo. Without a lease that can be read the document and the present configuration must
- * do: DEL is made to find what it is about by the container id. Without either there is nothing.
- * Return: 1, 0 if there is nothing, or -1 with @err and @l as far as it goes.
+ * What there is to undo. Without a lease that can be read the document and the present
+ * configuration must do: DEL is made to find what it is about by the container id. Without either
+ * there is nothing. Return: 1, 0 if there is nothing, or -1 with @err and @l as far as it goes.
  */
 static int recall(const struct config *cfg, const struct box *box, struct lease *l,
 		  struct qbx_err *err)
 {
 	const json_t *net = json_object_get(box->doc, "net");
-	const char *network = net ? json_string_value(json_object_get(net, "cni")) : cfg->cni_network;
+	const char *network =
+		net ? json_string_value(json_object_get(net, "cni")) : cfg->cni_network;
 	int found = lease_read(cfg, box->key, l, err);
 
 	if (found > 0 || (found == 0 && !net))

@@ -12,11 +12,11 @@
 
 #define LEASE_VERSION 1
 
-/* A lease on its way to its name. Not one of io_write_file(): it must be found again after kill -9. */
+/* A lease on its way to its name; a fixed one, to be found again after kill -9. */
 #define NEW ".json.new"
 
-static int lease_path(const struct config *cfg, const char *key, const char *end, char path[PATH_MAX],
-		      struct qbx_err *err)
+static int lease_path(const struct config *cfg, const char *key, const char *end,
+		      char path[PATH_MAX], struct qbx_err *err)
 {
 	if (snprintf(path, PATH_MAX, "%s/leases/%s%s", cfg->state_dir, key, end) >= PATH_MAX)
 		return err_sys(err, ENAMETOOLONG, "lease of %s", key);
@@ -44,8 +44,8 @@ static int lease_from_json(struct lease *l, const json_t *j, const char *path, s
 			   &conf_path, "conf", &list, "result", &result, "net", &net) < 0)
 		return err_code(err, EX_DATAERR, "%s: %s", path, je.text);
 	if (version != LEASE_VERSION)
-		return err_code(err, EX_DATAERR, "%s: lease version %d, only %d is understood", path,
-				version, LEASE_VERSION);
+		return err_code(err, EX_DATAERR, "%s: lease version %d, only %d is understood",
+				path, version, LEASE_VERSION);
 	if (list && conf_take(&l->conf, json_incref(list), conf_path, err) < 0)
 		return err_wrap(err, "%s", path);
 	if (started < 0 || (size_t)started > conf_count(&l->conf))
@@ -73,12 +73,13 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 	}
 	if (!j || lease_from_json(l, j, path, err) < 0) {
 		lease_free(l);
-		return err_hint(err, "qbx-net del goes by the present CNI configuration instead, and removes it");
+		return err_hint(err, "qbx-net del goes by the present configuration instead");
 	}
 	return 1;
 }
 
-int lease_write(const struct config *cfg, const char *key, const struct lease *l, struct qbx_err *err)
+int lease_write(const struct config *cfg, const char *key, const struct lease *l,
+		struct qbx_err *err)
 {
 	_cleanup_close_ int fd = -1;
 	json_auto_t *j = NULL;
@@ -86,11 +87,11 @@ int lease_write(const struct config *cfg, const char *key, const struct lease *l
 
 	if (lease_path(cfg, key, ".json", path, err) < 0 || lease_path(cfg, key, NEW, new, err) < 0)
 		return -1;
-	j = json_pack("{s:i, s:b, s:b, s:I, s:O*, s:O*, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
-		      "tap", l->tap, "started", (json_int_t)l->started, "conf", l->conf.list, "result",
-		      l->result, "net", l->net);
-	if (!j || (l->conf.list &&
-		   json_object_set_new(j, "conf_path", json_string(l->conf.path)) < 0))
+	j = json_pack("{s:i, s:b, s:b, s:I, s:O*, s:O*, s:O*}", "lease", LEASE_VERSION, "owned",
+		      l->owned, "tap", l->tap, "started", (json_int_t)l->started, "conf",
+		      l->conf.list, "result", l->result, "net", l->net);
+	if (!j ||
+	    (l->conf.list && json_object_set_new(j, "conf_path", json_string(l->conf.path)) < 0))
 		return err_sys(err, ENOMEM, "write %s", path);
 	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -111,24 +112,28 @@ int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
 	return 0;
 }
 
-int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock, struct qbx_err *err)
+int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
+	       struct qbx_err *err)
 {
 	char dir[PATH_MAX], new[PATH_MAX];
 
 	lock->fd = -1;
 	snprintf(dir, sizeof(dir), "%s/leases", cfg->state_dir);
-	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 || lease_path(cfg, key, NEW, new, err) < 0)
+	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 ||
+	    lease_path(cfg, key, NEW, new, err) < 0)
 		return -1;
 	if (io_mkdirs(cfg->state_dir, 0755, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
 		return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
 	for (;;) {
-		_cleanup_close_ int fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		_cleanup_close_ int fd =
+			open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		struct stat held, now;
 
 		if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &held) < 0)
 			return err_sys(err, errno, "take lock %s", lock->path);
-		/* Whoever held it before has removed the file; if another is there by now, wait for that. */
-		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino || held.st_dev != now.st_dev)
+		/* Whoever held it has removed the file; if another is there by now, wait for it. */
+		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino ||
+		    held.st_dev != now.st_dev)
 			continue;
 		lock->fd = take_fd(&fd);
 		unlink(new); /* of a holder that was killed */

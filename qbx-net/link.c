@@ -46,7 +46,8 @@ const char *link_mac(struct rtnl_link *link, char mac[18])
 
 	mac[0] = '\0';
 	if (m)
-		snprintf(mac, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+		snprintf(mac, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+			 m[5]);
 	return mac;
 }
 

@@ -4,13 +4,14 @@
  *
  * Theory of Operation
  *
- * A box has a network namespace of its own, /run/netns/<key>. The CNI chain puts an interface eth0 in
- * it, and qbx-net a TAP beside that, for the VM: whatever arrives on one is sent out of the other before
- * the namespace's own stack sees it, so the guest takes the place, and the MAC, of eth0.
+ * A box has a network namespace of its own, /run/netns/<key>. The CNI chain puts an interface eth0
+ * in it, and qbx-net a TAP beside that, for the VM: whatever arrives on one is sent out of the
+ * other before the namespace's own stack sees it, so the guest takes the place, and the MAC, of
+ * eth0.
  *
- * The lease is what undoing needs. It is on disk before the first thing is made, and grows before each
- * plugin starts; so whenever this process dies, the lease names all that there may be. Undoing is the
- * same code after a failed add, in del, and before an add that finds what a killed one left.
+ * The lease is what undoing needs. It is on disk before the first thing is made, and grows before
+ * each plugin starts; so whenever this process dies, the lease names all that there may be. Undoing
+ * is the same code after a failed add, in del, and before an add that finds what a killed one left.
  */
 #ifndef QBX_NET_H
 #define QBX_NET_H
@@ -27,8 +28,8 @@
 #include "config.h"
 #include "err.h"
 
-#define NET_IFNAME "eth0"   /* what the chain is asked to make (CNI_IFNAME), and its name in the guest */
-#define NET_TAP "tap0"	    /* the TAP that we make ourselves */
+#define NET_IFNAME "eth0"      /* what the chain makes (CNI_IFNAME); its name in the guest */
+#define NET_TAP "tap0"	       /* the TAP that we make ourselves */
 #define NETNS_DIR "/run/netns" /* where ip-netns(8) and others look */
 #define NETNS_PATH_MAX (sizeof(NETNS_DIR "/") + BOX_KEY_MAX)
 
@@ -48,8 +49,8 @@ extern const struct cli_verb verb_add, verb_del;
 /* conf.c */
 
 /*
- * A network configuration list, checked: at least one plugin, each with a type that is a plain file name.
- * Format: "Network configuration format" of the CNI specification, 0.3.0 to 1.1.0.
+ * A network configuration list, checked: at least one plugin, each with a type that is a plain file
+ * name. Format: "Network configuration format" of the CNI specification, 0.3.0 to 1.1.0.
  */
 struct conf {
 	json_t *list;		    /* owned; NULL: there is no network */
@@ -58,9 +59,11 @@ struct conf {
 };
 
 /**
- * conf_find() - the network to join: the first file by name in cni_conf_dir, or the one called @name
+ * conf_find() - the network to join: the first file by name in cni_conf_dir, or the one called
+ * @name
  * @name: cfg->cni_network, or NULL for the first
- * Return: 0 with conf->list NULL when there is no configuration at all, or -1 with @err (EX_CONFIG).
+ * Return: 0 with conf->list NULL when there is no configuration at all, or -1 with @err
+ * (EX_CONFIG).
  */
 int conf_find(const struct config *cfg, const char *name, struct conf *conf,
 	      struct qbx_err *err) _must_check_;
@@ -74,8 +77,8 @@ int conf_take(struct conf *conf, json_t *j, const char *path, struct qbx_err *er
 /** conf_free() - also fit for _cleanup_(conf_free). */
 void conf_free(struct conf *conf);
 
-size_t conf_count(const struct conf *conf);			   /* plugins in the chain */
-const char *conf_type(const struct conf *conf, size_t i);	   /* the i-th one's type */
+size_t conf_count(const struct conf *conf);		  /* plugins in the chain */
+const char *conf_type(const struct conf *conf, size_t i); /* the i-th one's type */
 
 /* cni.c */
 
@@ -120,14 +123,16 @@ int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **re
 	    struct qbx_err *err) _must_check_;
 
 /** cni_del() - DEL the i-th plugin. Return: 0, or -1 with @err. */
-int cni_del(const struct chain *chain, size_t i, const json_t *last, struct qbx_err *err) _must_check_;
+int cni_del(const struct chain *chain, size_t i, const json_t *last,
+	    struct qbx_err *err) _must_check_;
 
 /* result.c: no system calls; everything from a plugin passes here */
 
 /**
  * result_link() - what a result says of the guest's interface
  * @id: container id; an interface whose sandbox it is stands for the guest's own side of a TAP
- * Return: new {"name", "addresses", "routes"}, with "mac" where the result has it, or NULL with @err.
+ * Return: new {"name", "addresses", "routes"}, with "mac" where the result has it, or NULL with
+ * @err.
  */
 json_t *result_link(const json_t *result, const char *ifname, const char *id,
 		    struct qbx_err *err) _must_check_;
@@ -135,7 +140,7 @@ json_t *result_link(const json_t *result, const char *ifname, const char *id,
 /** result_dns() - new {"nameservers", "search"}, or NULL with @err. */
 json_t *result_dns(const json_t *result, struct qbx_err *err) _must_check_;
 
-/** result_inside() - names of the interfaces in a sandbox, borrowed from @result. Return: how many. */
+/** result_inside() - names of interfaces in a sandbox, borrowed from @result. Return: how many. */
 size_t result_inside(const json_t *result, const char **names, size_t max);
 
 /**
@@ -144,19 +149,20 @@ size_t result_inside(const json_t *result, const char **names, size_t max);
  * @out, @errout: what it printed, NUL-terminated, or NULL
  * Return: -1, always, with @err: the plugin's own message, else its standard error.
  */
-int result_error(int status, const char *out, size_t out_len, const char *errout, struct qbx_err *err);
+int result_error(int status, const char *out, size_t out_len, const char *errout,
+		 struct qbx_err *err);
 
 /** result_ascii() - @text into @buf as one line of printable ASCII, cut to fit. Return: @buf. */
 char *result_ascii(char *buf, size_t size, const char *text);
 
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
-	bool owned;	   /* the namespace is of our making */
-	bool tap;	   /* there may be a TAP of ours in it */
-	struct conf conf;  /* as it was at add; list NULL without network */
-	size_t started;	   /* this many plugins of the chain may have run */
-	json_t *result;	   /* of the last that finished, or NULL; owned */
-	json_t *net;	   /* what add answered, or NULL while it had not; owned */
+	bool owned;	  /* the namespace is of our making */
+	bool tap;	  /* there may be a TAP of ours in it */
+	struct conf conf; /* as it was at add; list NULL without network */
+	size_t started;	  /* this many plugins of the chain may have run */
+	json_t *result;	  /* of the last that finished, or NULL; owned */
+	json_t *net;	  /* what add answered, or NULL while it had not; owned */
 };
 
 /** lease_free() - also fit for _cleanup_(lease_free). */
@@ -191,7 +197,7 @@ void lease_unlock(struct lease_lock *lock);
 /** netns_path() - where the namespace of a box is. Return: @path. */
 const char *netns_path(char path[NETNS_PATH_MAX], const char *key);
 
-/** netns_create() - a new namespace, lo up, mounted at @path. Return: 0, or -1 with @err, undone. */
+/** netns_create() - a new namespace, lo up, mounted at @path. Return: 0, or -1 and undone. */
 int netns_create(const char *path, struct qbx_err *err) _must_check_;
 
 /** netns_open() - Return: descriptor that the caller closes, or -1 with @err (err->sys ENOENT). */
@@ -200,7 +206,7 @@ int netns_open(const char *path, struct qbx_err *err) _must_check_;
 /** netns_remove() - unmount and unlink. Return: 0 (also when absent), or -1 with @err. */
 int netns_remove(const char *path, struct qbx_err *err) _must_check_;
 
-/** netns_socket() - a route netlink socket that stays inside @ns; nl_socket_free(). NULL with @err. */
+/** netns_socket() - a route netlink socket that stays in @ns; nl_socket_free(). NULL with @err. */
 struct nl_sock *netns_socket(int ns, struct qbx_err *err) _must_check_;
 
 /** netns_open_file() - open(2) @path while inside @ns. Return: descriptor, or -1 with @err. */
@@ -219,8 +225,9 @@ static inline void cleanup_linkp(struct rtnl_link **l)
 		rtnl_link_put(*l);
 }
 
-/** link_get() - an interface by name; rtnl_link_put(). NULL with @err (err->sys ENODEV: none such). */
-struct rtnl_link *link_get(struct nl_sock *sock, const char *name, struct qbx_err *err) _must_check_;
+/** link_get() - an interface by name; rtnl_link_put(). NULL with @err (err->sys ENODEV: none). */
+struct rtnl_link *link_get(struct nl_sock *sock, const char *name,
+			   struct qbx_err *err) _must_check_;
 
 /** link_up() - set it up, with @mtu unless that is 0. Return: 0, or -1 with @err. */
 int link_up(struct nl_sock *sock, struct rtnl_link *link, unsigned mtu,
@@ -237,7 +244,7 @@ bool link_is_tap(struct rtnl_link *link);
 /**
  * tap_create() - a persistent TAP called NET_TAP in the namespace, up
  * Frames carry a virtio-net header, so that offloads pass from one guest to another.
- * Return: the link, rtnl_link_put(), or NULL with @err and nothing left.
+ * Return: the link, rtnl_link_put(), or NULL with @err.
  */
 struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu,
 			     struct qbx_err *err) _must_check_;

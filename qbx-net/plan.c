@@ -72,7 +72,9 @@ int plan_add(const struct chain *chain, const struct config *cfg, bool owned, st
 	if (n > 0) {
 		printf("# unless the chain made a TAP itself\n");
 		printf("ip netns exec %s ip tuntap add dev " NET_TAP " mode tap vnet_hdr\n", ns);
-		printf("ip -n %s link set " NET_TAP " addrgenmode none mtu MTU-OF-" NET_IFNAME " up\n", ns);
+		printf("ip -n %s link set " NET_TAP " addrgenmode none mtu MTU-OF-" NET_IFNAME
+		       " up\n",
+		       ns);
 		print_redirect(ns, NET_IFNAME, NET_TAP);
 		print_redirect(ns, NET_TAP, NET_IFNAME);
 	}

@@ -101,12 +101,13 @@ static int redirect(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_li
 	if (rc == 0)
 		rc = add_filter(sock, a, b);
 	if (rc < 0)
-		return err_code(err, EX_UNAVAILABLE, "redirect %s to %s: %s", rtnl_link_get_name(from),
-				rtnl_link_get_name(to), nl_geterror(rc));
+		return err_code(err, EX_UNAVAILABLE, "redirect %s to %s: %s",
+				rtnl_link_get_name(from), rtnl_link_get_name(to), nl_geterror(rc));
 	return 0;
 }
 
-int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b, struct qbx_err *err)
+int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b,
+		  struct qbx_err *err)
 {
 	if (redirect(sock, a, b, err) < 0 || redirect(sock, b, a, err) < 0) {
 		if (!err->hint[0])

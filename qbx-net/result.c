@@ -31,7 +31,8 @@ struct ip {
 
 static int bad(struct qbx_err *err, const char *what, size_t i)
 {
-	return err_code(err, EX_UNAVAILABLE, "CNI result: %s of entry %zu is not valid", what, i + 1);
+	return err_code(err, EX_UNAVAILABLE, "CNI result: %s of entry %zu is not valid", what,
+			i + 1);
 }
 
 static int ip_parse(const char *text, struct ip *ip)
@@ -82,7 +83,8 @@ static json_t *cidr_text(const struct ip *ip)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	return json_sprintf("%s/%u", inet_ntop(ip->family, ip->bytes, text, sizeof(text)), ip->prefix);
+	return json_sprintf("%s/%u", inet_ntop(ip->family, ip->bytes, text, sizeof(text)),
+			    ip->prefix);
 }
 
 static const char *string_at(const json_t *object, const char *key)
@@ -99,7 +101,7 @@ static json_int_t find_interface(const json_t *result, const char *ifname, const
 	json_int_t found = -1;
 	size_t i;
 
-	json_array_foreach(interfaces, i, itf) {
+	json_array_foreach (interfaces, i, itf) {
 		const char *sandbox = string_at(itf, "sandbox");
 
 		if (!strcmp(sandbox, id))
@@ -115,7 +117,7 @@ size_t result_inside(const json_t *result, const char **names, size_t max)
 	json_t *interfaces = json_object_get(result, "interfaces"), *itf;
 	size_t i, n = 0;
 
-	json_array_foreach(interfaces, i, itf) {
+	json_array_foreach (interfaces, i, itf) {
 		const char *name = string_at(itf, "name");
 
 		if (n < max && string_at(itf, "sandbox")[0] && name[0] && strlen(name) < IFNAMSIZ)
@@ -125,14 +127,15 @@ size_t result_inside(const json_t *result, const char **names, size_t max)
 }
 
 /* Addresses of interface @which and those of no stated one; the first gateways go to @gw. */
-static int take_addresses(const json_t *result, json_int_t which, json_t *addresses, struct ip gw[2],
-			  struct qbx_err *err)
+static int take_addresses(const json_t *result, json_int_t which, json_t *addresses,
+			  struct ip gw[2], struct qbx_err *err)
 {
 	json_t *ips = json_object_get(result, "ips"), *e;
 	size_t i;
 
-	json_array_foreach(ips, i, e) {
-		json_t *itf = json_object_get(e, "interface"), *gateway = json_object_get(e, "gateway");
+	json_array_foreach (ips, i, e) {
+		json_t *itf = json_object_get(e, "interface"),
+		       *gateway = json_object_get(e, "gateway");
 		struct ip ip, *g;
 
 		if (json_is_integer(itf) && json_integer_value(itf) != which)
@@ -159,7 +162,7 @@ static int take_routes(const json_t *result, json_t *routes, const struct ip gw[
 	json_t *list = json_object_get(result, "routes"), *e;
 	size_t i;
 
-	json_array_foreach(list, i, e) {
+	json_array_foreach (list, i, e) {
 		const char *via = string_at(e, "gw");
 		json_t *route;
 		struct ip dst, g;
@@ -170,7 +173,8 @@ static int take_routes(const json_t *result, json_t *routes, const struct ip gw[
 		if (via[0] && (ip_parse(via, &g) < 0 || g.family != dst.family))
 			return bad(err, "routes: the gateway", i);
 		if (json_array_size(routes) >= ROUTES_MAX)
-			return err_code(err, EX_UNAVAILABLE, "CNI result: more than %d routes", ROUTES_MAX);
+			return err_code(err, EX_UNAVAILABLE, "CNI result: more than %d routes",
+					ROUTES_MAX);
 		ip_mask(&dst);
 		route = json_pack("{s:o}", "dst", cidr_text(&dst));
 		if (g.family)
@@ -187,7 +191,8 @@ static json_t *mac_text(const char *text)
 	int end = -1;
 
 	if (strlen(text) != 17 || strspn(text, "0123456789abcdefABCDEF:") != 17 ||
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &end) != 6 ||
+	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5],
+		   &end) != 6 ||
 	    end != 17 || (m[0] & 1) || !(m[0] | m[1] | m[2] | m[3] | m[4] | m[5]))
 		return NULL;
 	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
@@ -196,7 +201,9 @@ static json_t *mac_text(const char *text)
 json_t *result_link(const json_t *result, const char *ifname, const char *id, struct qbx_err *err)
 {
 	json_int_t which = find_interface(result, ifname, id);
-	json_t *itf = which < 0 ? NULL : json_array_get(json_object_get(result, "interfaces"), (size_t)which);
+	json_t *itf =
+		which < 0 ? NULL
+			  : json_array_get(json_object_get(result, "interfaces"), (size_t)which);
 	json_auto_t *addresses = json_array(), *routes = json_array();
 	json_t *mac = mac_text(string_at(itf, "mac")), *link;
 	struct ip gw[2] = { 0 };
@@ -206,8 +213,8 @@ json_t *result_link(const json_t *result, const char *ifname, const char *id, st
 		json_decref(mac);
 		return NULL;
 	}
-	link = json_pack("{s:s, s:o*, s:O, s:O}", "name", ifname, "mac", mac, "addresses", addresses,
-			 "routes", routes);
+	link = json_pack("{s:s, s:o*, s:O, s:O}", "name", ifname, "mac", mac, "addresses",
+			 addresses, "routes", routes);
 	if (!link)
 		err_sys(err, ENOMEM, "CNI result");
 	return link;
@@ -231,7 +238,7 @@ static int take_search(const json_t *dns, json_t *search, struct qbx_err *err)
 
 	if (domain[0] && !domain_ok(domain))
 		return err_code(err, EX_UNAVAILABLE, "CNI result: dns: the domain is not valid");
-	json_array_foreach(json_object_get(dns, "search"), i, e) {
+	json_array_foreach (json_object_get(dns, "search"), i, e) {
 		if (i >= SEARCH_MAX || !json_is_string(e) || !domain_ok(json_string_value(e)))
 			return bad(err, "dns: the search domain", i);
 		json_array_append(search, e);
@@ -250,7 +257,7 @@ json_t *result_dns(const json_t *result, struct qbx_err *err)
 	struct ip ip;
 	size_t i;
 
-	json_array_foreach(json_object_get(dns, "nameservers"), i, e) {
+	json_array_foreach (json_object_get(dns, "nameservers"), i, e) {
 		if (i >= NAMESERVERS_MAX || ip_parse(json_string_value(e), &ip) < 0) {
 			bad(err, "dns: the name server", i);
 			return NULL;
@@ -293,7 +300,8 @@ static int exit_code_of(json_int_t code)
 	}
 }
 
-int result_error(int status, const char *out, size_t out_len, const char *errout, struct qbx_err *err)
+int result_error(int status, const char *out, size_t out_len, const char *errout,
+		 struct qbx_err *err)
 {
 	json_auto_t *j = out ? json_loadb(out, out_len, 0, NULL) : NULL;
 	json_int_t code = json_integer_value(json_object_get(j, "code"));

@@ -15,11 +15,12 @@
 
 #define INSIDE_MAX 16
 
-/* The namespace's stack has no business on the TAP: without this it would greet the guest in IPv6. */
+/* The namespace's stack has no business on the TAP, nor IPv6 greetings for the guest. */
 static void hush_ipv6(struct nl_sock *sock, struct rtnl_link *tap)
 {
 	_cleanup_(cleanup_linkp) struct rtnl_link *change = rtnl_link_alloc();
-	int rc = change ? rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE) : -NLE_NOMEM;
+	int rc = change ? rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE)
+			: -NLE_NOMEM;
 
 	if (rc == 0)
 		rc = rtnl_link_change(sock, tap, change, 0);
@@ -51,7 +52,7 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu, struct 
 		err_sys(err, errno, "keep " NET_TAP);
 		return NULL;
 	}
-	return take_ptr(tap);
+	return link_get(sock, NET_TAP, err); /* as it is by now */
 }
 
 int tap_remove(int ns, struct qbx_err *err)

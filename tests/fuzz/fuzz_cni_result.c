@@ -12,7 +12,7 @@ static void check_strings(const json_t *array, size_t max)
 
 	if (!json_is_array(array) || json_array_size(array) > max)
 		abort();
-	json_array_foreach(array, i, e) {
+	json_array_foreach (array, i, e) {
 		const char *s = json_string_value(e);
 
 		if (!s || !s[0] || s[strcspn(s, " \t\r\n\033")])
@@ -39,7 +39,8 @@ static void check_error(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	json_auto_t *result = json_loadb((const char *)data, size, 0, NULL), *link = NULL, *dns = NULL;
+	json_auto_t *result = json_loadb((const char *)data, size, 0, NULL), *link = NULL,
+		    *dns = NULL;
 	const char *names[4];
 	struct qbx_err err = { 0 };
 

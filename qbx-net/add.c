@@ -38,7 +38,7 @@ static int choose(struct add *a, struct qbx_err *err)
 		return -1;
 	if (!a->lease.conf.list)
 		log_warn(
-			"no network for %s: no CNI configuration in %s (*.conflist, *.conf, *.json)",
+			"no network for %s: no CNI configuration in %s (*.conf, *.conflist)",
 			a->box.key, cfg->cni_conf_dir);
 	return 0;
 }
@@ -155,7 +155,7 @@ static int describe(json_t *link, struct rtnl_link *tap, struct qbx_err *err)
 static int join_tap(struct add *a, int ns, struct nl_sock *sock, json_t *link, struct qbx_err *err)
 {
 	_cleanup_(cleanup_linkp) struct rtnl_link *nic = link_get(sock, NET_IFNAME, err);
-	_cleanup_(cleanup_linkp) struct rtnl_link *made = NULL, *tap = NULL;
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
 	char mac[18];
 
 	if (!nic)
@@ -166,8 +166,7 @@ static int join_tap(struct add *a, int ns, struct nl_sock *sock, json_t *link, s
 	a->lease.tap = true;
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
 		return -1;
-	made = tap_create(ns, sock, rtnl_link_get_mtu(nic), err);
-	tap = made ? link_get(sock, NET_TAP, err) : NULL;
+	tap = tap_create(ns, sock, rtnl_link_get_mtu(nic), err);
 	if (!tap || redirect_pair(sock, nic, tap, err) < 0)
 		return -1;
 	if (json_object_set_new(link, "mac", json_string(mac)) < 0)

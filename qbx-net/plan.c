@@ -45,8 +45,8 @@ static int print_call(const struct chain *chain, size_t i, const char *command, 
 static void print_redirect(const char *netns, const char *from, const char *to)
 {
 	printf("ip netns exec %s tc qdisc add dev %s ingress\n", netns, from);
-	printf("ip netns exec %s tc filter add dev %s parent ffff: protocol all prio 1 u32 match u32 0 0 "
-	       "action mirred egress redirect dev %s\n",
+	printf("ip netns exec %s tc filter add dev %s parent ffff: protocol all prio 1 "
+	       "u32 match u32 0 0 action mirred egress redirect dev %s\n",
 	       netns, from, to);
 }
 

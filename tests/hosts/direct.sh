@@ -33,29 +33,34 @@ done
 
 root=$("$here/root.sh")
 
-# A cgroup of our own in every hierarchy, below the one we are in, which becomes the host's root
-# cgroup. Names them all on stdout.
+# In every hierarchy a cgroup of our own, below the one we are in, becomes the host's root cgroup.
+# This prints their paths, without the process id that ends each.
 cgroups() {
 	while IFS=: read -r _ controllers path; do
 		mount=/sys/fs/cgroup/${controllers#name=}
 		[ -n "$controllers" ] || [ -e "$mount/cgroup.procs" ] || mount=$mount/unified
-		[ ! -w "$mount$path/cgroup.procs" ] || echo "$mount${path%/}/qemubox-direct.$$"
+		[ ! -w "$mount$path/cgroup.procs" ] || echo "$mount${path%/}/qemubox-direct"
 	done < /proc/self/cgroup
 }
 
 cgroups_enter() {
 	for group in $(cgroups); do
-		mkdir "$group"
+		mkdir "$group.$$"
 		for file in cpuset.cpus cpuset.mems; do # v1 gives a new cpuset nothing
-			[ ! -e "$group/$file" ] || cat "$group/../$file" > "$group/$file"
+			[ ! -e "$group.$$/$file" ] || cat "${group%/*}/$file" > "$group.$$/$file"
 		done
-		echo 0 > "$group/cgroup.procs"
+		echo 0 > "$group.$$/cgroup.procs"
 	done
 }
 
+# Ours, and those of a script that was killed outright.
 cgroups_remove() {
-	for group in $(cgroups); do
-		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +
+	for ours in $(cgroups); do
+		for group in "$ours".*; do
+			pid=${group##*.}
+			[ "$pid" -ne $$ ] && [ -e "/proc/$pid" ] ||
+				find "$group" -depth -type d -exec rmdir {} + 2> /dev/null || :
+		done
 	done
 }
 
@@ -63,7 +68,7 @@ cgroups_remove() {
 # shellcheck disable=SC2317 # traps call it
 end() {
 	trap '' HUP INT TERM
-	pkill -KILL -P "$child" || kill -KILL "$child" || :
+	pkill -KILL -P "$child" || kill -KILL "$child" 2> /dev/null || :
 	wait "$child" || :
 	cgroups_remove
 	exit "$1"

@@ -105,5 +105,6 @@ exec chroot . /bin/sh -euc '
 	rmdir /.machine
 	cd "$1"
 	shift
-	exec catatonit -- "$@"
+	command -v "$1" > /dev/null || { echo "direct.sh: no command $1" >&2; exit 127; }
+	exec dumb-init --single-child -- "$@"
 ' sh "$cwd" "$@"

@@ -42,8 +42,7 @@ unpack_source() {
 check_config() {
 	missing=$(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$here/kernel.config" |
 		grep -vxF -f "$1" || :)
-	[ -z "$missing" ] || die "options that did not take effect:
-$missing"
+	[ -z "$missing" ] || die "without effect in $package: $(echo "$missing" | xargs)"
 }
 
 build_kernel() {

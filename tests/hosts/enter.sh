@@ -5,8 +5,8 @@
 # moves into them for good and becomes an init that runs the command.
 #
 #   usage:   enter.sh ROOT CHECKOUT INSTALL CMD [ARG...]   (by direct.sh only)
-#   inputs:  ROOT is the read-only root; CHECKOUT appears under its own path; INSTALL is the
-#            checkout to install the toolkit from, or empty.
+#   inputs:  ROOT is the read-only root; CHECKOUT, and the one these scripts are in, appear under
+#            their own paths; INSTALL is the checkout to install the toolkit from, or empty.
 #   output:  CMD's own.
 set -eu
 
@@ -74,13 +74,15 @@ for n in $(seq 0 63); do
 	mknod -m 600 "$host/dev/loop$n" b 7 "$n"
 done
 
-# The toolkit, from a make that is not part of the one that may have called us.
+# The toolkit, by a make that is not part of the one that may have called us.
 if [ -n "$install" ] && grep -q '^install:' "$install/Makefile" 2>/dev/null; then
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
 		make --no-print-directory -C "$install" install DESTDIR="$host" PREFIX=/usr >&2
 fi
-mkdir -p "$host$checkout"
-mount --bind -o ro "$checkout" "$host$checkout"
+for dir in "$checkout" "$(realpath "$here/../..")"; do
+	mkdir -p "$host$dir"
+	mount --bind -o ro "$dir" "$host$dir"
+done
 case $cwd/ in "$checkout"/*) ;; *) cwd=$checkout ;; esac
 
 # The network: a router with nothing but containers on it.

@@ -1,0 +1,58 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# A containerd for the test hosts, with the erofs snapshotter and differ as its defaults. To be
+# sourced inside a host. Its log is /var/log/containerd.log, its socket the usual one.
+#
+#   containerd_start   returns when containerd is ready to serve, or fails and shows its log
+#   containerd_stop    returns when it has ended; shims and their containers go on
+
+containerd_log=/var/log/containerd.log
+
+containerd_config() {
+	cat <<-'EOT'
+		version = 3
+		# No Kubernetes here, and less to start.
+		disabled_plugins = [
+		  'io.containerd.cri.v1.images',
+		  'io.containerd.cri.v1.runtime',
+		  'io.containerd.grpc.v1.cri',
+		  'io.containerd.nri.v1.nri',
+		  'io.containerd.podsandbox.controller.v1.podsandbox',
+		  'io.containerd.grpc.v1.sandbox-controllers',
+		]
+
+		[plugins.'io.containerd.service.v1.diff-service']
+		  default = ['erofs', 'walking']
+
+		[[plugins.'io.containerd.transfer.v1.local'.unpack_config]]
+		  platform = 'linux/amd64'
+		  snapshotter = 'erofs'
+		  differ = 'erofs'
+	EOT
+}
+
+# The log goes through a FIFO, so that waiting for a line of it, or for its end, is a read.
+containerd_start() {
+	mkdir -p /etc/containerd
+	containerd_config > /etc/containerd/config.toml
+	mkfifo /run/containerd.log
+	containerd > /run/containerd.log 2>&1 < /dev/null &
+	containerd_pid=$!
+	exec 7< /run/containerd.log
+	rm /run/containerd.log
+	while IFS= read -r line <&7; do
+		printf '%s\n' "$line"
+		case $line in *'containerd successfully booted'*) break ;; esac
+	done >> "$containerd_log"
+	cat <&7 >> "$containerd_log" &
+	exec 7<&-
+	case ${line:-} in *'containerd successfully booted'*) return ;; esac
+	cat "$containerd_log" >&2
+	return 1
+}
+
+containerd_stop() {
+	kill "$containerd_pid"
+	wait "$containerd_pid" || :
+}

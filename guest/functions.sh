@@ -42,25 +42,25 @@ cached() {
 # mirror — the archive that this machine's own apt configuration names for its release.
 mirror() {
 	release=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-	uri=$(apt-get --print-uris update |
+	uri=$(env -u APT_CONFIG apt-get --print-uris update |
 		sed -n "s|^'\(.*\)/dists/$release/.*|\1|p" | head -n 1)
 	[ -n "$uri" ] || die "apt names no archive for release '$release'"
 	printf '%s\n' "$uri"
 }
 
-# source_line SUITE — the line for a sources.list.
+# source_line SUITE [TYPE] — a line for a sources.list; TYPE is deb or deb-src.
 source_line() {
-	printf 'deb [signed-by=%s] %s %s main\n' \
+	printf '%s [signed-by=%s] %s %s main\n' "${2:-deb}" \
 		/usr/share/keyrings/debian-archive-keyring.gpg "$(mirror)" "$1"
 }
 
-# private_apt SUITE — from here on apt-get and apt-cache see that suite and nothing else, with
-# lists and state of their own below the cache. A suite's Release file may be past its date when
-# the mirror is a snapshot.
+# private_apt SUITE [TYPE] — from here on apt-get and apt-cache see that suite and nothing else,
+# with lists and state of their own below the cache. A suite's Release file may be past its date
+# when the mirror is a snapshot.
 private_apt() {
-	apt=$cache/apt/$1
+	apt=$cache/apt/$1-${2:-deb}
 	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-	source_line "$1" > "$apt/sources.list"
+	source_line "$@" > "$apt/sources.list"
 	: > "$apt/status"
 	cat > "$apt/apt.conf" <<-EOT
 		Dir::Etc::SourceList "$apt/sources.list";

@@ -21,14 +21,15 @@ $(DEMO_IMAGE): tests/hosts/image.sh tests/hosts/image.packages
 toolkit: deps
 	@$(MAKE) --no-print-directory programs guest >&2
 
-# CMD goes to the script as it was typed, `$` and all.
+# CMD and IMAGE go to the scripts as they were typed, `$` and quotes and all.
 run shell: export QBX_CMD := $(value CMD)
-unexport CMD
+run: export QBX_IMAGE := $(value IMAGE)
+unexport CMD IMAGE
 
 #   make run [CMD='...'] [IMAGE=archive.tar] [QBX_RUNTIME=...]
-run: toolkit $(if $(IMAGE),,$(DEMO_IMAGE))
-	@QBX_IMAGE='$(IMAGE)' tests/hosts/direct.sh tests/hosts/run.sh 5< '$(or $(IMAGE),$(DEMO_IMAGE))'
+run: toolkit $(if $(value IMAGE),,$(DEMO_IMAGE))
+	@exec tests/hosts/direct.sh tests/hosts/run.sh 5< "$${QBX_IMAGE:-$(DEMO_IMAGE)}"
 
 #   make shell [CMD='...']    make -s shell CMD='...' > out    (2 for any failure: that is make)
 shell: toolkit
-	@tests/hosts/direct.sh tests/hosts/shell.sh
+	@exec tests/hosts/direct.sh tests/hosts/shell.sh

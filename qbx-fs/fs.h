@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs.h - what the files of qbx-fs share
+ *
+ * Theory of Operation
+ *
+ * Whatever a root file system is given as becomes a list of layers: EROFS images in files, the base
+ * first. One layer is a disk as it is. Of several, mkfs.erofs makes one more image that holds their
+ * merged metadata only, and a VMDK description lines that image and the layers up as one disk, so
+ * that any number of layers takes one of the few disk slots of a microvm. The guest mounts that disk
+ * read-only below an overlay whose upper directory is in its memory.
+ *
+ * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
+ * (of a directory, a tar archive, an OCI image) goes to the cache, named by what it was made of.
+ */
+#ifndef QBX_FS_H
+#define QBX_FS_H
+
+#include <sha2.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "erofs.h"
+#include "phase.h"
+#include "sha256.h"
+
+#define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
+#define STACK_MAX 4u	/* disks that a microvm has room for, when layers cannot be merged */
+
+/* prepare.c, release.c */
+extern const struct cli_verb prepare_verb, release_verb;
+
+/* layer.c */
+
+/* An EROFS image in a regular file. */
+struct layer {
+	char *path; /* absolute, owned */
+	struct stat st;
+	struct erofs_super sb;
+	bool planned; /* --dry-run: it would have to be made, so there is no st and no sb */
+};
+
+/* Base first. */
+struct layers {
+	struct layer *v;
+	size_t n;
+};
+
+/** layers_add() - one more on top. Return: it, zeroed, or NULL with @err. */
+struct layer *layers_add(struct layers *l, struct qbx_err *err) _must_check_;
+void layers_free(struct layers *l);
+
+/**
+ * layer_open() - prove that @path is a regular file, no symbolic link, with an EROFS image that is all
+ * there and needs no other
+ * Return: 0 with @l filled, or -1 with @err.
+ */
+int layer_open(struct layer *l, const char *path, struct qbx_err *err) _must_check_;
+
+/** layer_open_merged() - the same for merged metadata, which needs the layers it was made of. */
+int layer_open_merged(struct layer *l, const char *path, struct qbx_err *err) _must_check_;
+
+/**
+ * layer_of_mount() - the image behind a directory that is the root of a mounted EROFS
+ * Goes by what the kernel says of the mount and of its loop device, never by the names around it.
+ * Return: 1 with @l filled; 0 if @dir is something else, with @err saying what; -1 with @err.
+ */
+int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err) _must_check_;
+
+/* cache.c */
+
+/* Images that were made, in state_dir/layers, mode 0700. */
+struct cache {
+	char *dir;
+	int fd;	      /* -1: there is no directory yet, and with dry_run none is made */
+	bool dry_run; /* say on standard output what would be made, make nothing */
+};
+
+int cache_open(struct cache *c, const struct cli *cli, struct qbx_err *err) _must_check_;
+void cache_close(struct cache *c);
+
+/** cache_path() - where @name is or would be; the caller frees it. NULL with @err. */
+char *cache_path(const struct cache *c, const char *name, struct qbx_err *err) _must_check_;
+
+/** cache_has() - is @name there? */
+bool cache_has(const struct cache *c, const char *name);
+
+/**
+ * cache_build_fn - write an entry
+ * @fd: the new file; it has no name until this has succeeded
+ * Return: 0, or -1 with @err.
+ */
+typedef int cache_build_fn(void *arg, int fd, struct qbx_err *err);
+
+/**
+ * cache_make() - have @name in the cache: of several callers one builds, the others wait for it
+ * A caller that dies leaves nothing, as the file gets its name when it is complete and on disk.
+ * Return: 0, or -1 with @err.
+ */
+int cache_make(const struct cache *c, const char *name, cache_build_fn *build, void *arg,
+	       struct qbx_err *err) _must_check_;
+
+/* source.c */
+
+/** digest_add() - SHA256Update() for anything. */
+static inline void digest_add(SHA2_CTX *sha, const void *data, size_t len)
+{
+	SHA256Update(sha, data, len);
+}
+
+enum packing { PACK_NONE, PACK_GZIP, PACK_ZSTD };
+
+/* A tar archive, perhaps compressed: a file, or a piece of one. */
+struct source {
+	const char *what; /* for error texts */
+	int fd;		  /* borrowed; read at offsets */
+	uint64_t offset, len;
+	enum packing packing;
+	char digest[SHA256_HEX_LEN + 1]; /* of the len bytes */
+};
+
+/** source_probe() - find the packing. Return: 0, or -1 with @err if it is no tar archive. */
+int source_probe(struct source *s, struct qbx_err *err) _must_check_;
+
+/** source_digest() - read it all to set the digest. */
+int source_digest(struct source *s, struct qbx_err *err) _must_check_;
+
+/**
+ * source_feed() - write it all to @to, and check that it has the digest
+ * A reader that goes away early is no error. Return: 0, or -1 with @err.
+ */
+int source_feed(const struct source *s, int to, struct qbx_err *err) _must_check_;
+
+/* mkfs.c: each call runs mkfs.erofs, or with --dry-run says how it would be run */
+
+/** mkfs_tar() - have the image of a tar archive in the cache; @whiteouts: it is a layer of several */
+int mkfs_tar(const struct cache *c, const struct source *s, bool whiteouts, struct layer *out,
+	     struct qbx_err *err) _must_check_;
+
+/** mkfs_dir() - have the image of a directory in the cache; @digest is its dirtree_digest(). */
+int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *digest,
+	     struct layer *out, struct qbx_err *err) _must_check_;
+
+/**
+ * mkfs_merge() - have the merged metadata of several layers in the cache
+ * Return: 1 with @out filled; 0 if mkfs.erofs cannot merge these, with @err saying why; -1 with @err.
+ */
+int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
+	       struct qbx_err *err) _must_check_;
+
+/* dirtree.c */
+
+/**
+ * dirtree_digest() - a digest that changes when anything below a directory does
+ * SHA-256 over name, inode number, type and mode, owner, size, device number and the times of
+ * modification and change of every entry. File contents are not read: the kernel moves the time of
+ * change with every write. What is mounted below the directory is refused.
+ */
+int dirtree_digest(int dirfd, const char *what, char hex[SHA256_HEX_LEN + 1],
+		   struct qbx_err *err) _must_check_;
+
+/* merge.c */
+
+/** vmdk_text() - a description of @meta and the layers as one disk; the caller frees it. */
+char *vmdk_text(const struct layer *meta, const struct erofs_slot *slots, const struct layers *l,
+		struct qbx_err *err) _must_check_;
+
+/**
+ * merge_layers() - disks out of layers
+ * @disks: set to the "disks" array of qbx-json(7); new reference
+ */
+int merge_layers(const struct cache *c, const struct layers *l, json_t **disks,
+		 struct qbx_err *err) _must_check_;
+
+/* archive.c */
+
+/* A piece of a tar archive. */
+struct archive_entry {
+	char *name; /* without a leading "./" */
+	uint64_t offset, len;
+};
+
+/* The files in an OCI image layout. */
+struct archive {
+	const char *path; /* borrowed */
+	int fd;
+	struct archive_entry *v;
+	size_t n;
+};
+
+/** archive_open() - open a tar archive and note where its files are. Return: 0, or -1 with @err. */
+int archive_open(struct archive *a, const char *path, struct qbx_err *err) _must_check_;
+void archive_close(struct archive *a);
+
+/** archive_find() - the last file of that name, or NULL. */
+const struct archive_entry *archive_find(const struct archive *a, const char *name);
+
+/** archive_read() - all of a file of at most @max bytes; the caller frees it. NULL with @err. */
+char *archive_read(const struct archive *a, const struct archive_entry *e, size_t max,
+		   struct qbx_err *err) _must_check_;
+
+/* users.c */
+
+/**
+ * users_read() - a file of the container's root, as the topmost layer that has it shows it
+ * @path: absolute; at most @max bytes. Return: malloc'ed text, "" if there is none; NULL with @err.
+ */
+char *users_read(const struct layers *l, const char *path, struct qbx_err *err) _must_check_;
+
+/* oci.c */
+
+/**
+ * oci_open() - the layers and the process of an OCI image in a tar archive
+ * @process: set to the "process" object of qbx-json(7); new reference
+ * @t: gets the mark "resolve" when the layers are known and have yet to be made
+ */
+int oci_open(const struct cache *c, const char *archive, struct layers *l, json_t **process,
+	     struct phases *t, struct qbx_err *err) _must_check_;
+
+/* doc.c */
+
+/** doc_fs() - the "fs" object, without t_us; takes the references. NULL with @err. */
+json_t *doc_fs(json_t *disks, json_t *process, bool readonly, struct qbx_err *err) _must_check_;
+
+/* plan.c: what --dry-run prints */
+
+/** plan_line() - one line; control characters are cleaned. */
+void plan_line(const char *fmt, ...) _printf_(1, 2);
+
+/** plan_argv() - a command as a shell takes it. */
+void plan_argv(const char *const argv[]);
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mkfs.c - run mkfs.erofs
+ *
+ * Options: the images are uncompressed and without inline data, as the merge takes no others; -T0
+ * --mkfs-time and a fixed UUID make the same input the same image. The output is a descriptor without
+ * a name, reached as /proc/self/fd/3. A merge refers to its layers by position only, so an image may
+ * be moved but never changed under one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fs.h"
+#include "io.h"
+#include "proc.h"
+
+#define OUTPUT_FD 3
+#define OUTPUT_PATH "/proc/self/fd/3"
+#define STDERR_MAX 65536u /* bytes of a child's complaints that are kept */
+#define STATUS_SIGPIPE (128 + SIGPIPE)
+#define HINT_VERSION "erofs-utils 1.8 or later is needed"
+#define HINT_DAMAGED "remove that file: it is made again when it is wanted"
+
+/* A child whose standard error is a file in memory that cannot grow. */
+struct child {
+	const char *name;
+	int pidfd, errfd;
+};
+
+static void child_free(struct child *c)
+{
+	if (c->pidfd >= 0)
+		close(c->pidfd);
+	if (c->errfd >= 0)
+		close(c->errfd);
+}
+
+/* A full pipe for complaints could stop a child for good; a file takes them without a reader. */
+static int errors_file(struct qbx_err *err)
+{
+	_cleanup_close_ int fd = memfd_create("stderr", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, STDERR_MAX) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) < 0)
+		return err_sys(err, errno, "keep a child's messages");
+	return take_fd(&fd);
+}
+
+/* @in, @out: descriptors for standard input and, as @out_as, output; -1 for none. */
+static int start(struct child *c, const char *const argv[], int in, int out, int out_as,
+		 struct qbx_err *err)
+{
+	struct proc_fd fds[3];
+	struct proc_spec spec = { .argv = argv, .fds = fds, .netns = -1, .die_with_us = 1 };
+	pid_t pid;
+
+	c->name = argv[0];
+	c->errfd = errors_file(err);
+	if (c->errfd < 0)
+		return -1;
+	fds[spec.nfds++] = (struct proc_fd){ c->errfd, 2 };
+	if (in >= 0)
+		fds[spec.nfds++] = (struct proc_fd){ in, 0 };
+	if (out >= 0)
+		fds[spec.nfds++] = (struct proc_fd){ out, out_as };
+	return proc_spawn(&spec, &pid, &c->pidfd, err);
+}
+
+/*
+ * The first line that says something, in @text; without the program's own "<E> erofs: ", and with
+ * bytes that might not be UTF-8 replaced.
+ */
+static const char *complaint(const struct child *c, char *text, size_t size)
+{
+	ssize_t n = pread(c->errfd, text, size - 1, 0);
+	char *line, *rest = text;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p > '~')
+			*p = '?';
+	while ((line = strsep(&rest, "\n"))) {
+		if (!strncmp(line, "<E> erofs: ", 11))
+			line += 11;
+		line += strspn(line, " \t");
+		if (*err_clean(line))
+			return line;
+	}
+	return "it says nothing";
+}
+
+/* Turn a child's end into an error. */
+static int failed(const struct child *c, int status, const char *what, struct qbx_err *err)
+{
+	char text[512];
+	const char *line = complaint(c, text, sizeof(text));
+
+	if (status > 128)
+		return err_code(err, EX_UNAVAILABLE, "%s: %s was killed by signal %d", what, c->name,
+				status - 128);
+	if (strstr(line, "No space left on device")) {
+		err_sys(err, ENOSPC, "%s: %s", what, c->name);
+		return err_hint(err, "make room, or set QEMUBOX_STATE_DIR");
+	}
+	if (strstr(line, "unrecognized option") || strstr(line, "unexpected argument")) {
+		err_code(err, EX_UNAVAILABLE, "%s: %s is too old: %s", what, c->name, line);
+		return err_hint(err, HINT_VERSION);
+	}
+	return err_code(err, EX_DATAERR, "%s: %s failed: %s", what, c->name, line);
+}
+
+static int start_mkfs(struct child *c, const char *const argv[], int in, int out, struct qbx_err *err)
+{
+	if (start(c, argv, in, out, OUTPUT_FD, err) == 0)
+		return 0;
+	return err->sys == ENOENT ? err_hint(err, HINT_VERSION) : -1;
+}
+
+/* A UUID that follows from a digest, marked as one of vendor's choice (RFC 9562, version 8). */
+static void uuid_of(const char *hex, char uuid[37])
+{
+	snprintf(uuid, 37, "%.8s-%.4s-8%.3s-8%.3s-%.12s", hex, hex + 8, hex + 13, hex + 17, hex + 20);
+}
+
+/* ---- a tar archive ---- */
+
+struct tar_job {
+	const struct source *source;
+	const char *const *argv;
+};
+
+static const char *const *unpacker(enum packing packing)
+{
+	static const char *const gzip[] = { "gzip", "-dc", NULL };
+	static const char *const zstd[] = { "zstd", "-dcq", NULL };
+
+	return packing == PACK_GZIP ? gzip : packing == PACK_ZSTD ? zstd : NULL;
+}
+
+/* Which of several failures to tell: wrong bytes explain a bad archive, and that a bad image. */
+static int verdict(int fed, struct child *mkfs, struct child *unpack, const char *what,
+		   struct qbx_err *err)
+{
+	int unpacked = unpack->pidfd >= 0 ? proc_reap(unpack->pidfd) : 0;
+	int made = mkfs->pidfd >= 0 ? proc_reap(mkfs->pidfd) : 0;
+
+	if (fed < 0)
+		return -1;
+	/* mkfs.erofs may stop at the archive's end mark while padding is still being unpacked. */
+	if (unpacked != 0 && unpacked != STATUS_SIGPIPE)
+		return failed(unpack, unpacked, what, err);
+	return made != 0 ? failed(mkfs, made, what, err) : 0;
+}
+
+static int build_tar(void *arg, int fd, struct qbx_err *err)
+{
+	const struct tar_job *job = arg;
+	const char *const *unpack_argv = unpacker(job->source->packing);
+	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
+	_cleanup_(child_free) struct child unpack = { .pidfd = -1, .errfd = -1 };
+	_cleanup_close_ int r = -1, w = -1, unpacked_r = -1, unpacked_w = -1;
+	int p[2], fed;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "make a pipe");
+	r = p[0];
+	w = p[1];
+	if (unpack_argv && pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "make a pipe");
+	if (unpack_argv) {
+		unpacked_r = p[0];
+		unpacked_w = p[1];
+	}
+	fed = start_mkfs(&mkfs, job->argv, unpack_argv ? unpacked_r : r, fd, err);
+	if (fed == 0 && unpack_argv)
+		fed = start(&unpack, unpack_argv, r, unpacked_w, STDOUT_FILENO, err);
+	/* Only the children hold these ends now, so that each sees the others go. */
+	close(take_fd(&r));
+	if (unpack_argv) {
+		close(take_fd(&unpacked_r));
+		close(take_fd(&unpacked_w));
+	}
+	if (fed == 0)
+		fed = source_feed(job->source, w, err);
+	close(take_fd(&w));
+	return verdict(fed, &mkfs, &unpack, job->source->what, err);
+}
+
+/* ---- common ---- */
+
+/* Have @name in the cache and its @path; or, in a dry run, plan to. */
+static int have(const struct cache *c, const char *name, const char *what, cache_build_fn *build,
+		void *job, const char *const argv[], char **out, bool *planned, struct qbx_err *err)
+{
+	_cleanup_free_ char *path = cache_path(c, name, err);
+
+	if (!path)
+		return -1;
+	*planned = c->dry_run && !cache_has(c, name);
+	if (*planned) {
+		plan_line("make %s of %s:", path, what);
+		plan_argv(argv);
+	} else if (c->dry_run) {
+		plan_line("use %s of %s", path, what);
+	} else if (cache_make(c, name, build, job, err) < 0) {
+		return -1;
+	}
+	*out = take_ptr(path);
+	return 0;
+}
+
+/* have() for what becomes a layer. */
+static int have_layer(const struct cache *c, const char *name, const char *what,
+		      cache_build_fn *build, void *job, const char *const argv[], struct layer *l,
+		      struct qbx_err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (have(c, name, what, build, job, argv, &path, &l->planned, err) < 0)
+		return -1;
+	if (l->planned) {
+		l->path = take_ptr(path);
+		return 0;
+	}
+	return layer_open(l, path, err) < 0 ? err_hint(err, HINT_DAMAGED) : 0;
+}
+
+int mkfs_tar(const struct cache *c, const struct source *s, bool whiteouts, struct layer *out,
+	     struct qbx_err *err)
+{
+	char name[SHA256_HEX_LEN + 17], uuid[37];
+	const char *argv[] = { "mkfs.erofs", "--quiet", "--tar=f", "--sort=none", "-Enoinline_data",
+			       "-T0", "--mkfs-time", "-U", uuid, OUTPUT_PATH, NULL, NULL };
+	struct tar_job job = { .source = s, .argv = argv };
+
+	uuid_of(s->digest, uuid);
+	if (whiteouts) {
+		argv[10] = argv[9];
+		argv[9] = "--aufs"; /* .wh. files become what overlayfs takes for a whiteout */
+	}
+	snprintf(name, sizeof(name), "%s-%s.erofs", whiteouts ? "layer" : "tar", s->digest);
+	return have_layer(c, name, s->what, build_tar, &job, argv, out, err);
+}
+
+/* ---- a directory ---- */
+
+struct dir_job {
+	const char *what, *digest, *const *argv;
+	int dirfd;
+};
+
+static int run(const char *const argv[], int out, const char *what, struct qbx_err *err)
+{
+	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
+	int status;
+
+	if (start_mkfs(&mkfs, argv, -1, out, err) < 0)
+		return -1;
+	status = proc_reap(mkfs.pidfd);
+	return status ? failed(&mkfs, status, what, err) : 0;
+}
+
+static int build_dir(void *arg, int fd, struct qbx_err *err)
+{
+	const struct dir_job *job = arg;
+	char now[SHA256_HEX_LEN + 1];
+
+	if (run(job->argv, fd, job->what, err) < 0)
+		return -1;
+	if (dirtree_digest(job->dirfd, job->what, now, err) < 0)
+		return -1;
+	if (strcmp(now, job->digest) == 0)
+		return 0;
+	err_code(err, EX_TEMPFAIL, "%s: changed while it was read", job->what);
+	return err_hint(err, "stop what writes there, or use a copy");
+}
+
+int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *digest,
+	     struct layer *out, struct qbx_err *err)
+{
+	char name[SHA256_HEX_LEN + 17], uuid[37];
+	const char *const argv[] = { "mkfs.erofs", "--quiet", "-Enoinline_data", "-T0",
+				     "--mkfs-time", "-U", uuid, OUTPUT_PATH, dir, NULL };
+	struct dir_job job = { .what = dir, .digest = digest, .argv = argv, .dirfd = dirfd };
+
+	uuid_of(digest, uuid);
+	snprintf(name, sizeof(name), "dir-%s.erofs", digest);
+	return have_layer(c, name, dir, build_dir, &job, argv, out, err);
+}
+
+/* ---- merged metadata ---- */
+
+struct merge_job {
+	const char *const *argv;
+	bool unmergeable; /* it ran, and said no */
+};
+
+static int build_merge(void *arg, int fd, struct qbx_err *err)
+{
+	struct merge_job *job = arg;
+
+	if (run(job->argv, fd, "merge", err) == 0)
+		return 0;
+	job->unmergeable = err->code == EX_DATAERR || err->code == EX_UNAVAILABLE;
+	return -1;
+}
+
+/* What the merge is made of: paths may come to mean other files, so the files themselves count. */
+static void merge_name(const struct layers *l, char *name, size_t size)
+{
+	char hex[SHA256_HEX_LEN + 1];
+	SHA2_CTX sha;
+
+	SHA256Init(&sha);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct stat *st = &l->v[i].st;
+		const uint64_t v[] = { st->st_dev,
+				       st->st_ino,
+				       (uint64_t)st->st_size,
+				       (uint64_t)st->st_mtim.tv_sec,
+				       (uint64_t)st->st_mtim.tv_nsec,
+				       (uint64_t)st->st_ctim.tv_sec,
+				       (uint64_t)st->st_ctim.tv_nsec };
+
+		digest_add(&sha, v, sizeof(v));
+	}
+	SHA256End(&sha, hex);
+	snprintf(name, size, "merge-%s.erofs", hex);
+}
+
+int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out, struct qbx_err *err)
+{
+	static const char *const fixed[] = { "mkfs.erofs", "--quiet", "--aufs", "--ovlfs-strip=1", "-T0",
+					     "--mkfs-time", "-Uclear", OUTPUT_PATH };
+	const char *argv[ARRAY_SIZE(fixed) + LAYERS_MAX + 1] = { NULL };
+	struct merge_job job = { .argv = argv };
+	_cleanup_free_ char *path = NULL;
+	char name[SHA256_HEX_LEN + 17];
+	bool any_planned = false;
+
+	memcpy(argv, fixed, sizeof(fixed));
+	for (size_t i = 0; i < l->n; i++) {
+		argv[ARRAY_SIZE(fixed) + i] = l->v[i].path;
+		any_planned |= l->v[i].planned;
+	}
+	if (any_planned) {
+		plan_line("make an image of the merged metadata, when the layers are there:");
+		plan_argv(argv);
+		out->planned = true;
+		return 1;
+	}
+	merge_name(l, name, sizeof(name));
+	if (have(c, name, "merged metadata", build_merge, &job, argv, &path, &out->planned, err) < 0)
+		return job.unmergeable ? 0 : -1;
+	if (!out->planned && layer_open_merged(out, path, err) < 0)
+		return err_hint(err, HINT_DAMAGED);
+	return 1;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tar headers */
+#include "unit.h"
+
+#include "qbx-fs/tar.c"
+
+static void sign(uint8_t b[TAR_BLOCK])
+{
+	unsigned sum = 0;
+
+	memset(b + CHECKSUM, ' ', CHECKSUM_LEN);
+	for (unsigned i = 0; i < TAR_BLOCK; i++)
+		sum += b[i];
+	snprintf((char *)b + CHECKSUM, CHECKSUM_LEN, "%06o", sum);
+}
+
+static void make(uint8_t b[TAR_BLOCK], const char *name, const char *size)
+{
+	memset(b, 0, TAR_BLOCK);
+	memcpy(b, name, strlen(name));
+	memcpy(b + SIZE, size, strlen(size));
+	b[TYPE] = '0';
+	memcpy(b + MAGIC, "ustar\00000", 8);
+	sign(b);
+}
+
+static void test_header(void **state)
+{
+	uint8_t b[TAR_BLOCK];
+	struct tar_header h;
+
+	(void)state;
+	make(b, "index.json", "00000000017 ");
+	assert_int_equal(tar_header_decode(b, &h), 1);
+	assert_string_equal(h.name, "index.json");
+	assert_int_equal(h.size, 15);
+	assert_int_equal(h.type, '0');
+	memcpy(b + PREFIX, "blobs", 5);
+	b[TYPE] = '\0';
+	sign(b);
+	assert_int_equal(tar_header_decode(b, &h), 1);
+	assert_string_equal(h.name, "blobs/index.json");
+	assert_int_equal(h.type, '0');
+}
+
+static void test_longest_name(void **state)
+{
+	uint8_t b[TAR_BLOCK];
+	struct tar_header h;
+
+	(void)state;
+	make(b, "x", "0");
+	memset(b, 'n', NAME_LEN);
+	memset(b + PREFIX, 'p', PREFIX_LEN);
+	sign(b);
+	assert_int_equal(tar_header_decode(b, &h), 1);
+	assert_int_equal(strlen(h.name), TAR_NAME_MAX - 1);
+}
+
+static void test_base256(void **state)
+{
+	uint8_t b[TAR_BLOCK];
+	struct tar_header h;
+
+	(void)state;
+	make(b, "big", "");
+	b[SIZE] = 0x80;
+	b[SIZE + 7] = 2; /* 2 << 32: 8 GiB */
+	sign(b);
+	assert_int_equal(tar_header_decode(b, &h), 1);
+	assert_true(h.size == UINT64_C(2) << 32);
+	b[SIZE + 1] = 1;
+	sign(b);
+	assert_int_equal(tar_header_decode(b, &h), -1);
+}
+
+static void test_bad(void **state)
+{
+	uint8_t b[TAR_BLOCK] = { 0 };
+	struct tar_header h;
+
+	(void)state;
+	assert_int_equal(tar_header_decode(b, &h), 0);
+	make(b, "a", "00000000001");
+	b[0] = 'b';
+	assert_int_equal(tar_header_decode(b, &h), -1);
+	make(b, "a", "0000000x001");
+	assert_int_equal(tar_header_decode(b, &h), -1);
+	make(b, "a", "            ");
+	assert_int_equal(tar_header_decode(b, &h), -1);
+}
+
+static void test_pax(void **state)
+{
+	static const char good[] = "12 path=a/b\n18 size=123456789\n23 SCHILY.xattr.x=\nabc\n";
+	static const char *const bad[] = {
+		"12 path=a/b",	 "0 path=a\n",	   "11 path=a/b\n", "13 path=a/b\n", "12path=a/b\n",
+		" path=a\n",	 "99999999 a=b\n", "12 size=1x3\n", "7 path\n",      "3 \n",
+		"2 \n",
+	};
+	struct tar_pax pax = { .has_name = 0 };
+
+	(void)state;
+	assert_int_equal(tar_pax_decode(good, strlen(good), &pax), 0);
+	assert_true(pax.has_name && pax.has_size);
+	assert_string_equal(pax.name, "a/b");
+	assert_int_equal(pax.size, 123456789);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(tar_pax_decode(bad[i], strlen(bad[i]), &pax), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_header), cmocka_unit_test(test_longest_name),
+		cmocka_unit_test(test_base256), cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_pax),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

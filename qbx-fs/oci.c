@@ -42,6 +42,7 @@ static json_t *read_json(const struct archive *a, const struct image_ref *ref, s
 	const struct archive_entry *e = find_blob(a, ref, err);
 	_cleanup_free_ char *text = e ? archive_read(a, e, JSON_FILE_MAX, err) : NULL;
 	char hex[SHA256_HEX_LEN + 1];
+	json_t *j;
 
 	if (!text)
 		return NULL;
@@ -50,7 +51,10 @@ static json_t *read_json(const struct archive *a, const struct image_ref *ref, s
 		err_code(err, EX_DATAERR, "%s: %s: its digest is sha256:%s", a->path, e->name, hex);
 		return NULL;
 	}
-	return json_parse(text, e->len, e->name, err);
+	j = json_parse(text, e->len, e->name, err);
+	if (!j)
+		err_wrap(err, "%s", a->path);
+	return j;
 }
 
 static json_t *read_index(const struct archive *a, struct qbx_err *err)
@@ -58,6 +62,7 @@ static json_t *read_index(const struct archive *a, struct qbx_err *err)
 	const struct archive_entry *layout = archive_find(a, "oci-layout");
 	const struct archive_entry *e = archive_find(a, "index.json");
 	_cleanup_free_ char *text = NULL;
+	json_t *j;
 
 	if (!layout || !e) {
 		err_code(err, EX_DATAERR, "%s: no %s in it", a->path, layout ? "index.json" : "oci-layout");
@@ -65,7 +70,10 @@ static json_t *read_index(const struct archive *a, struct qbx_err *err)
 		return NULL;
 	}
 	text = archive_read(a, e, JSON_FILE_MAX, err);
-	return text ? json_parse(text, e->len, "index.json", err) : NULL;
+	j = text ? json_parse(text, e->len, e->name, err) : NULL;
+	if (text && !j)
+		err_wrap(err, "%s", a->path);
+	return j;
 }
 
 /* The manifest of the one image for this machine; an index may hold indexes. New reference. */
@@ -159,19 +167,23 @@ static int open_image(const struct cache *c, const struct archive *a, struct lay
 	json_t *j;
 	size_t i;
 
+	if (!manifest)
+		return -1;
 	if (!layers || image_ref_decode(json_object_get(manifest, "config"), &ref, err) < 0)
-		return -1;
+		return err_wrap(err, "%s", a->path);
 	config = read_json(a, &ref, err);
-	*process = config ? image_process(config, &user, err) : NULL;
-	if (!*process)
+	if (!config)
 		return -1;
+	*process = image_process(config, &user, err);
+	if (!*process)
+		return err_wrap(err, "%s", a->path);
 	phase_mark(t, "resolve");
 	json_array_foreach(layers, i, j)
 		if (add_layer(c, a, j, l, err) < 0)
 			return -1;
 	j = resolve_user(c, l, user, err);
 	if (!j)
-		return -1;
+		return err_wrap(err, "%s", a->path);
 	return json_object_set_new(*process, "user", j);
 }
 

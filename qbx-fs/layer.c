@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "fs.h"
 #include "io.h"
@@ -146,6 +147,12 @@ static int loop_status(const char *source, dev_t dev, struct loop_info64 *info, 
 	return 0;
 }
 
+static int replaced(const char *path, struct qbx_err *err)
+{
+	err_code(err, EX_DATAERR, "%s: no longer the file that is mounted", path);
+	return err_hint(err, "it was replaced: unmount and mount it again");
+}
+
 static int from_loop(struct layer *l, const struct mountinfo *m, struct qbx_err *err)
 {
 	_cleanup_free_ char *path = backing_file(m->major, m->minor, err);
@@ -161,17 +168,27 @@ static int from_loop(struct layer *l, const struct mountinfo *m, struct qbx_err 
 		return -1;
 	if (l->st.st_ino == info.lo_inode && l->st.st_dev == loop_dev(info.lo_device))
 		return 0;
-	err_code(err, EX_DATAERR, "%s: no longer the file that is mounted", path);
-	return err_hint(err, "it was replaced: unmount and mount it again");
+	return replaced(path, err);
 }
 
-/* Newer kernels mount the file itself; then its path is all the kernel tells. */
-static int from_file(struct layer *l, const struct mountinfo *m, struct qbx_err *err)
+/*
+ * Newer kernels mount the file itself, and then tell no inode: its path is as it was given to mount(2).
+ * The number of blocks is what can be compared.
+ */
+static int from_file(struct layer *l, const struct mountinfo *m, const char *dir, struct qbx_err *err)
 {
+	struct statfs fs;
+
 	if (m->source[0] != '/')
 		return err_code(err, EX_DATAERR, "EROFS mounted from \"%s\": not an absolute path",
 				m->source);
-	return layer_open(l, m->source, err);
+	if (layer_open(l, m->source, err) < 0)
+		return -1;
+	if (statfs(dir, &fs) < 0)
+		return err_sys(err, errno, "statfs");
+	if (fs.f_blocks != l->sb.blocks)
+		return replaced(m->source, err);
+	return 0;
 }
 
 /* The mount that @dir is the root of. Return: as layer_of_mount(). */
@@ -215,7 +232,7 @@ int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err)
 	if (r <= 0)
 		return r;
 	/* Anonymous device numbers, of file systems without a device, have major number 0. */
-	if (m.major ? from_loop(l, &m, err) : from_file(l, &m, err))
+	if (m.major ? from_loop(l, &m, err) : from_file(l, &m, dir, err))
 		return err_wrap(err, "%s", dir);
 	return 1;
 }

@@ -31,6 +31,7 @@ prepare() {
 
 # refused STATUS WORDS: one line that says this, no document, nothing left in the cache
 refused() {
+	# shellcheck disable=SC2154 # bats sets stderr
 	[ "$status" -eq "$1" ] || { echo "status $status: $stderr"; false; }
 	[ -z "$output" ]
 	[ "$(wc -l <<< "$stderr")" -eq 1 ]

@@ -1,0 +1,402 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# qbx-fs in the direct host, with the real mkfs.erofs and containerd: every disk is read back through
+# QEMU's own block layer, mounted, and compared with what it was made of.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	# shellcheck source=/dev/null
+	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
+	containerd_start 3>&-
+}
+
+teardown_file() {
+	kill "$(pidof containerd)"
+}
+
+setup() {
+	T=$BATS_TEST_TMPDIR
+	export QEMUBOX_STATE_DIR=$T/state QEMUBOX_RUN_DIR=$T/run PATH=$QBX_BIN:$PATH
+	layers=$T/state/layers
+	mkdir "$T/mnt" "$T/want"
+}
+
+# What a test mounted lies below its directory; children first.
+teardown() {
+	findmnt -Jlo TARGET | jq -r '.filesystems[].target' | tac | while IFS= read -r mount; do
+		[[ $mount != "$T"/* ]] || umount "$mount"
+	done
+}
+
+# box TYPE SOURCE [OPTION]
+box() {
+	jq -cn --arg t "$1" --arg s "$2" --arg o "${3:-}" \
+		'{qbx:1, id:"demo", rootfs:[{type:$t, source:$s, options:[$o | select(. != "")]}]}'
+}
+
+# prepare TYPE SOURCE [OPTION]: leaves the document in $T/doc
+prepare() {
+	box "$@" | qbx-fs prepare > "$T/doc"
+}
+
+refused() {
+	run --separate-stderr qbx-fs prepare < <(box "${@:3}")
+	# shellcheck disable=SC2154 # bats sets stderr
+	[ "$status" -eq "$1" ] || { echo "status $status: $stderr"; false; }
+	[ -z "$output" ]
+	[[ $stderr == *"$2"* ]] || { echo "says: $stderr"; false; }
+	[ "$(wc -l <<< "$stderr")" -eq 1 ]
+}
+
+disk() {
+	jq -r ".fs.disks[0].$1" "$T/doc"
+}
+
+# Mount what QEMU makes of the first disk on $T/mnt.
+mount_disk() {
+	qemu-img convert -f "$(disk format)" -O raw "$(disk path)" "$T/flat"
+	mount -t erofs -o ro,loop "$T/flat" "$T/mnt"
+}
+
+# Everything there is to see of a tree, but for the root itself, which a merge makes anew.
+tree() {
+	(
+		cd "$1" || exit
+		find . -mindepth 1 ! -type d -printf '%p %y %m %U %G %T@ %s %l %n\n'
+		find . -mindepth 1 -type d -printf '%p %y %m %U %G %T@\n'
+		find . -type f -print0 | xargs -0r sha256sum
+	) | sort
+}
+
+same_tree() {
+	tree "$1" > "$T/tree.want"
+	tree "$2" > "$T/tree.got"
+	[ "$(wc -l < "$T/tree.want")" -ge "$3" ] # it was no empty tree
+	diff "$T/tree.want" "$T/tree.got"
+}
+
+# A directory with what file systems trip over.
+odd_tree() {
+	mkdir -p "$1/etc" "$1/deep/er" "$1/empty"
+	printf 'root:x:0:0::/:/bin/sh\napp:x:1000:1001::/:/bin/sh\n' > "$1/etc/passwd"
+	printf 'root:x:0:\nwheel:x:10:app\n' > "$1/etc/group"
+	head -c 100000 /dev/urandom > "$1/deep/er/random"
+	printf 'name' > "$1/deep/ a,b"$'\n'"\"c\" ü"
+	ln "$1/etc/passwd" "$1/hard"
+	ln -s ../nowhere "$1/deep/dangling"
+	mkfifo "$1/fifo"
+	mknod "$1/null" c 1 3
+	chmod 4751 "$1/etc/group"
+	chown 12345:54321 "$1/empty"
+	touch -d '1999-12-31 23:59:59.123456789' "$1/deep/er/random"
+}
+
+# blob DIR MEDIATYPE: add standard input to an image layout, print its descriptor
+blob() {
+	mkdir -p "$1/blobs/sha256"
+	cat > "$1/new"
+	sum=$(sha256sum < "$1/new" | cut -d' ' -f1)
+	mv "$1/new" "$1/blobs/sha256/$sum"
+	jq -cn --arg d "sha256:$sum" --arg t "$2" --argjson s "$(stat -c %s "$1/blobs/sha256/$sum")" \
+		'{mediaType:$t, digest:$d, size:$s}'
+}
+
+# image FILE CONFIG LAYER...: pack tar archives as an OCI image, the manifest below a second index
+image() {
+	dir=$(mktemp -d "$T/layout.XXXXXX") file=$1 config=$2 v=application/vnd.oci.image
+	shift 2
+	config=$(for layer; do gzip -dcf < "$layer" | sha256sum; done |
+		jq -cR --slurp --argjson c "$config" '[splits(" *-\n") | select(. != "") | "sha256:" + .] |
+			$c + {os:"linux", architecture:"amd64", rootfs:{type:"layers", diff_ids:.}}' |
+		blob "$dir" "$v.config.v1+json")
+	for layer; do blob "$dir" "$v.layer.v1.tar+gzip" < "$layer"; done > "$dir.layers"
+	manifest=$(jq -cs --argjson c "$config" '{schemaVersion:2, config:$c, layers:.}' "$dir.layers" |
+		blob "$dir" "$v.manifest.v1+json")
+	index=$(jq -cn --argjson m "$manifest" '{schemaVersion:2, manifests:[
+		$m + {platform:{os:"linux", architecture:"amd64"}},
+		$m + {platform:{os:"unknown", architecture:"unknown"}}]}' | blob "$dir" "$v.index.v1+json")
+	jq -cn --argjson i "$index" '{schemaVersion:2, manifests:[$i]}' > "$dir/index.json"
+	echo '{"imageLayoutVersion":"1.0.0"}' > "$dir/oci-layout"
+	tar -C "$dir" -cf "$file" .
+	rm -r "$dir" "$dir.layers"
+}
+
+# lower NAME [MKFS-OPTION...]: make the directory $T/NAME an EROFS image and mount it over it
+lower() {
+	mkfs.erofs --quiet "${@:2}" "$T/$1.erofs" "$T/$1"
+	mount -t erofs -o ro,loop "$T/$1.erofs" "$T/$1"
+}
+
+# small_tree NAME
+small_tree() {
+	mkdir -p "$T/$1/in-$1"
+	head -c 5000 /dev/urandom > "$T/$1/in-$1/file"
+	echo "$1" > "$T/$1/top"
+}
+
+@test "containerd's layers become one disk, equal to their overlay" {
+	odd_tree "$T/l0"
+	mkdir -p "$T/l1/etc" "$T/l1/more" "$T/l2/deep" "$T/l2/empty"
+	touch "$T/l0/gone" "$T/l0/empty/hidden" "$T/l2/.wh.gone" "$T/l2/empty/.wh..wh..opq"
+	seq 10000 > "$T/l1/more/numbers"
+	echo replaced > "$T/l1/etc/group"
+	echo top > "$T/l2/deep/er"
+	for i in 0 1 2; do tar -C "$T/l$i" -czf "$T/l$i.tar" .; done
+	image "$T/image.tar" '{}' "$T"/l?.tar
+	name=docker.io/library/fs-e2e:1
+	ctr image import --snapshotter erofs --index-name "$name" "$T/image.tar"
+	ctr container create --snapshotter erofs "$name" fs-e2e
+	options=$(ctr snapshot --snapshotter erofs mounts /x fs-e2e | sed -n 's/^mount -t overlay .* -o //p')
+	lowers=$(tr , '\n' <<< "$options" | grep ^lowerdir=)
+	[ "$(tr : '\n' <<< "$lowers" | wc -l)" -eq 3 ]
+	prepare overlay overlay "$lowers"
+	[ "$(jq '.fs.disks | length' "$T/doc")" -eq 1 ]
+	[ "$(disk format)" = vmdk ]
+	jq -e '.fs.t_us | .resolve and .convert and .merge' "$T/doc"
+	mount_disk
+	mount -t overlay -o "$lowers" overlay "$T/want"
+	same_tree "$T/want" "$T/mnt" 15
+	[ ! -e "$T/mnt/gone" ]
+	# The layers are used where they lie, and the second time nothing is made at all.
+	[ "$(grep -c 'snapshots/[0-9]*/layer.erofs"' "$(disk path)")" -eq 3 ]
+	find "$layers" | sort > "$T/before"
+	cp "$T/doc" "$T/first"
+	prepare overlay overlay "$lowers"
+	find "$layers" | sort | diff "$T/before" -
+	diff <(jq .fs.disks "$T/first") <(jq .fs.disks "$T/doc")
+	umount "$T/want" "$T/mnt"
+	ctr container rm fs-e2e
+}
+
+@test "a directory" {
+	odd_tree "$T/dir"
+	prepare bind "$T/dir"
+	mount_disk
+	same_tree "$T/dir" "$T/mnt" 15
+	first=$(disk path)
+	prepare bind "$T/dir"
+	[ "$(disk path)" = "$first" ]
+	echo more >> "$T/dir/etc/passwd"
+	prepare bind "$T/dir"
+	[ "$(disk path)" != "$first" ]
+}
+
+@test "a tar archive, plain and packed, cached by its bytes" {
+	odd_tree "$T/dir"
+	tar -C "$T/dir" -cf "$T/a.tar" .
+	prepare tar "$T/a.tar"
+	mount_disk
+	(cd "$T/want" && tar -xf "$T/a.tar")
+	same_tree "$T/want" "$T/mnt" 15
+	first=$(disk path)
+	cp "$T/a.tar" "$T/b.tar"
+	prepare tar "$T/b.tar"
+	[ "$(disk path)" = "$first" ]
+	umount "$T/mnt"
+	gzip "$T/a.tar"
+	prepare tar "$T/a.tar.gz"
+	[ "$(disk path)" != "$first" ]
+	mount_disk
+	same_tree "$T/want" "$T/mnt" 15
+}
+
+@test "the same input makes the same bytes" {
+	odd_tree "$T/dir"
+	tar -C "$T/dir" -cf "$T/a.tar" .
+	prepare tar "$T/a.tar"
+	cp "$(disk path)" "$T/first"
+	rm -f "$(disk path)"
+	prepare tar "$T/a.tar"
+	cmp "$(disk path)" "$T/first"
+	prepare bind "$T/dir"
+	cp "$(disk path)" "$T/first"
+	rm -f "$(disk path)"
+	prepare bind "$T/dir"
+	cmp "$(disk path)" "$T/first"
+}
+
+@test "an OCI image of 40 layers with whiteouts, opaque directories and a user's name" {
+	odd_tree "$T/l0"
+	touch "$T/l0/gone" "$T/l0/empty/hidden"
+	tar -C "$T/l0" -czf "$T/l0.tar" .
+	for i in $(seq 38); do
+		mkdir -p "$T/l$i/deep/$i"
+		echo "$i" > "$T/l$i/deep/latest"
+		head -c "$((i * 1000))" /dev/urandom > "$T/l$i/deep/$i/file"
+		tar -C "$T/l$i" -czf "$T/l$i.tar" .
+	done
+	mkdir -p "$T/l39/empty"
+	touch "$T/l39/.wh.gone" "$T/l39/empty/.wh..wh..opq" "$T/l39/empty/seen"
+	tar -C "$T/l39" -cf "$T/l39.tar" .
+	image "$T/image.tar" '{"config":{"Entrypoint":["/bin/sh","-c"],"Cmd":["id"],"Env":["A=b=c","N=ü"],
+		"WorkingDir":"/deep","User":"app"}}' "$T"/l?.tar "$T"/l??.tar
+	prepare oci-archive "$T/image.tar"
+	[ "$(jq -c .fs.process "$T/doc")" = '{"args":["/bin/sh","-c","id"],"env":["A=b=c","N=ü"],"cwd":"/deep","user":{"uid":1000,"gid":1001,"additionalGids":[10]}}' ]
+	[ "$(jq '.fs.disks | length' "$T/doc")" -eq 1 ]
+	mount_disk
+	for i in $(seq 0 39); do tar -C "$T/want" -xf "$T/l$i.tar"; done
+	rm -r "$T/want/gone" "$T/want/.wh.gone" "$T/want/empty/.wh..wh..opq" "$T/want/empty/hidden"
+	touch -d "@$(stat -c %Y "$T/l39/empty")" "$T/want/empty"
+	same_tree "$T/want" "$T/mnt" 90
+}
+
+@test "users that an image does not have" {
+	odd_tree "$T/l0"
+	tar -C "$T/l0" -cf "$T/l0.tar" .
+	image "$T/a.tar" '{"config":{"User":"nobody"}}' "$T/l0.tar"
+	refused 65 '"nobody" is not in its /etc/passwd' oci-archive "$T/a.tar"
+	image "$T/a.tar" '{"config":{"User":"4242:wheel"}}' "$T/l0.tar"
+	prepare oci-archive "$T/a.tar"
+	[ "$(jq -c .fs.process.user "$T/doc")" = '{"uid":4242,"gid":10}' ]
+}
+
+@test "an image of one layer is a raw disk" {
+	odd_tree "$T/l0"
+	tar -C "$T/l0" -cf "$T/l0.tar" .
+	image "$T/a.tar" '{}' "$T/l0.tar"
+	prepare oci-archive "$T/a.tar"
+	[ "$(disk format)" = raw ]
+	mount_disk
+	tar -C "$T/want" -xf "$T/l0.tar"
+	same_tree "$T/want" "$T/mnt" 15
+}
+
+@test "layers that cannot be merged: four are four disks, five are refused" {
+	for i in 1 2 3 4 5; do
+		small_tree "$i"
+		lower "$i"
+	done
+	prepare overlay overlay "lowerdir=$T/4:$T/3:$T/2:$T/1"
+	[ "$(jq -c '[.fs.disks[] | [.serial, .path, .format]]' "$T/doc")" = "$(
+		jq -cn --arg t "$T" '[range(4) | ["layer\(.)", "\($t)/\(. + 1).erofs", "raw"]]')" ]
+	[ "$(jq -r '.fs.mounts[-1].options[0]' "$T/doc")" = lowerdir=lower3:lower2:lower1:lower0 ]
+	[ "$(jq -r '.fs.mounts[3].source' "$T/doc")" = disk:layer3 ]
+	refused 65 '5 layers, more than 4' overlay overlay "lowerdir=$T/5:$T/4:$T/3:$T/2:$T/1"
+}
+
+@test "layers in directories with blanks, colons and backslashes" {
+	for name in 'a b' 'c:d' 'e\f'; do
+		small_tree "$name"
+		lower "$name" -Enoinline_data
+	done
+	prepare overlay overlay "lowerdir=$T/e\\\\f:$T/c\\:d:$T/a b"
+	mount_disk
+	[ "$(cat "$T/mnt/top")" = 'e\f' ]
+	[ -e "$T/mnt/in-c:d/file" ]
+	[ -e "$T/mnt/in-a b/file" ]
+}
+
+@test "a path that a disk description cannot hold" {
+	for name in 'a"b' c; do
+		small_tree "$name"
+		lower "$name" -Enoinline_data
+	done
+	refused 65 'a path that a VMDK description cannot hold' overlay overlay "lowerdir=$T/a\"b:$T/c"
+	prepare overlay overlay "lowerdir=$T/a\"b"
+	[ "$(disk path)" = "$T/a\"b.erofs" ]
+}
+
+@test "a mounted directory as bind is its image, not a copy" {
+	small_tree a
+	lower a
+	prepare bind "$T/a"
+	[ "$(disk path)" = "$T/a.erofs" ]
+}
+
+# The kernel does that for files on some file systems, tmpfs not being one; mount(8) never asks for it.
+@test "an image that is mounted without a loop device" {
+	small_tree a
+	truncate -s 8M "$T/ext4"
+	mkfs.ext4 -q "$T/ext4"
+	mount -t ext4 -o loop "$T/ext4" "$T/want"
+	mkfs.erofs --quiet "$T/want/a.erofs" "$T/a"
+	perl -e 'my ($from, $to, $type) = (@ARGV, "erofs");
+		syscall(165, $from, $to, $type, 1, 0) == 0 or die "mount: $!"' "$T/want/a.erofs" "$T/a"
+	[ "$(findmnt -no SOURCE "$T/a")" = "$T/want/a.erofs" ]
+	prepare overlay overlay "lowerdir=$T/a"
+	[ "$(disk path)" = "$T/want/a.erofs" ]
+	head -c 200000 /dev/urandom > "$T/bigger"
+	mkdir "$T/b"
+	mv "$T/bigger" "$T/b/"
+	mkfs.erofs --quiet "$T/want/b.erofs" "$T/b"
+	mv "$T/want/b.erofs" "$T/want/a.erofs"
+	refused 65 'no longer the file that is mounted' overlay overlay "lowerdir=$T/a"
+}
+
+@test "a blob that was renamed, removed or replaced under its mount" {
+	small_tree a
+	lower a
+	cp "$T/a.erofs" "$T/copy"
+	mv "$T/a.erofs" "$T/renamed"
+	cp "$T/copy" "$T/a.erofs"
+	prepare overlay overlay "lowerdir=$T/a"
+	[ "$(disk path)" = "$T/renamed" ]
+	rm "$T/renamed"
+	refused 69 'renamed (deleted): No such file' overlay overlay "lowerdir=$T/a"
+	cp "$T/copy" "$T/renamed (deleted)"
+	refused 65 'no longer the file that is mounted' overlay overlay "lowerdir=$T/a"
+}
+
+@test "part of an image, and part of a file" {
+	small_tree a
+	lower a
+	mkdir "$T/b" "$T/c"
+	mount --bind "$T/a/in-a" "$T/b"
+	refused 65 'a part of erofs' overlay overlay "lowerdir=$T/b"
+	{ head -c 4096 /dev/zero; cat "$T/a.erofs"; } > "$T/shifted"
+	mount -t erofs -o ro,loop,offset=4096 "$T/shifted" "$T/c"
+	refused 65 'only a part of its file' overlay overlay "lowerdir=$T/c"
+}
+
+@test "other file systems than EROFS" {
+	truncate -s 1M "$T/ext4"
+	mkfs.ext4 -q "$T/ext4"
+	mount -t ext4 -o ro,loop "$T/ext4" "$T/want"
+	refused 65 'mounted is ext4' overlay overlay "lowerdir=$T/want"
+	refused 65 'not an EROFS image' erofs "$T/ext4"
+}
+
+@test "many at once build once" {
+	odd_tree "$T/dir"
+	mkdir "$T/bin"
+	printf '#!/bin/sh\necho >> %s/runs\nexec %s "$@"\n' "$T" "$(command -v mkfs.erofs)" > "$T/bin/mkfs.erofs"
+	chmod 755 "$T/bin/mkfs.erofs"
+	for i in $(seq 10); do
+		box bind "$T/dir" | PATH=$T/bin:$PATH qbx-fs prepare > "$T/out.$i" &
+	done
+	wait
+	[ "$(wc -l < "$T/runs")" -eq 1 ]
+	[ "$(cat "$T"/out.* | jq -c .fs.disks | sort -u | wc -l)" -eq 1 ]
+}
+
+@test "archives that are cut short" {
+	odd_tree "$T/dir"
+	tar -C "$T/dir" -cf "$T/a.tar" .
+	truncate -s -60000 "$T/a.tar"
+	refused 65 'mkfs.erofs failed' tar "$T/a.tar"
+	[ "$(ls "$layers")" = lock ]
+}
+
+@test "no room for an image" {
+	odd_tree "$T/dir"
+	mkdir "$T/small"
+	mount -t tmpfs -o size=80k none "$T/small"
+	QEMUBOX_STATE_DIR=$T/small refused 75 'No space left on device' bind "$T/dir"
+	[ "$(ls "$T/small/layers")" = lock ]
+}
+
+@test "killed at any time, no half image has a name" {
+	mkdir "$T/dir"
+	head -c 30000000 /dev/urandom > "$T/dir/file"
+	box bind "$T/dir" > "$T/box"
+	for ms in 1 3 10 20 30 50 80; do
+		timeout -s KILL "0.0$(printf %02d "$ms")" qbx-fs prepare < "$T/box" > "$T/out" || :
+		for f in "$layers"/*.erofs; do
+			[ ! -e "$f" ] || fsck.erofs "$f"
+		done
+	done
+	prepare bind "$T/dir"
+	mount_disk
+	same_tree "$T/dir" "$T/mnt" 1
+}

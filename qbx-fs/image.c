@@ -3,19 +3,22 @@
 #include "image.h"
 
 #include <string.h>
+#include <sys/utsname.h>
 
 #define STRINGS_MAX 4096u	/* elements of args or env */
 #define STRING_MAX (128u << 10) /* bytes of one: what Linux takes as one argument */
 
 const char *image_arch(void)
 {
-#if defined(__x86_64__)
-	return "amd64";
-#elif defined(__aarch64__)
-	return "arm64";
-#else
-#error "name this architecture as OCI images do"
-#endif
+	static const char *const names[][2] = { { "x86_64", "amd64" }, { "aarch64", "arm64" } };
+	static struct utsname u;
+
+	if (uname(&u) < 0)
+		BUG("uname");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(u.machine, names[i][0]))
+			return names[i][1];
+	return u.machine; /* most others have one name */
 }
 
 static int digest_ok(const char *d)

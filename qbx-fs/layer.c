@@ -157,7 +157,7 @@ static int from_loop(struct layer *l, const struct mountinfo *m, struct qbx_err 
 {
 	_cleanup_free_ char *path = backing_file(m->major, m->minor, err);
 	_cleanup_close_ int fd = -1;
-	struct loop_info64 info;
+	struct loop_info64 info = { 0 };
 
 	if (!path || loop_status(m->source, makedev(m->major, m->minor), &info, err) < 0)
 		return -1;

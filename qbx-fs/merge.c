@@ -83,30 +83,25 @@ char *vmdk_text(const struct layer *meta, const struct erofs_slot *slots, const 
 	return r < 0 ? NULL : take_ptr(text);
 }
 
-/* The device slots of a merged image, one a layer. */
-static struct erofs_slot *read_slots(const struct layer *meta, size_t n, struct qbx_err *err)
+/* The device slots of a merged image, of which there must be @n: one a layer. */
+static int read_slots(const struct layer *meta, struct erofs_slot *slots, size_t n,
+		      struct qbx_err *err)
 {
 	_cleanup_close_ int fd = open(meta->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_free_ struct erofs_slot *slots = calloc(n, sizeof(*slots));
 	uint8_t buf[EROFS_SLOT_LEN];
 
-	if (fd < 0 || !slots) {
-		err_sys(err, errno, "open %s", meta->path);
-		return NULL;
-	}
-	if (meta->sb.devices != n) {
-		err_code(err, EX_DATAERR, "%s: holds %u layers, not %zu", meta->path, meta->sb.devices, n);
-		return NULL;
-	}
+	if (fd < 0)
+		return err_sys(err, errno, "open %s", meta->path);
+	if (meta->sb.devices != n)
+		return err_code(err, EX_DATAERR, "%s: holds %u layers, not %zu", meta->path,
+				meta->sb.devices, n);
 	for (size_t i = 0; i < n; i++) {
 		if (pread(fd, buf, sizeof(buf), (off_t)(meta->sb.slots_offset + i * sizeof(buf))) !=
-		    sizeof(buf)) {
-			err_code(err, EX_DATAERR, "%s: truncated", meta->path);
-			return NULL;
-		}
+		    sizeof(buf))
+			return err_code(err, EX_DATAERR, "%s: truncated", meta->path);
 		erofs_slot_decode(buf, &slots[i]);
 	}
-	return take_ptr(slots);
+	return 0;
 }
 
 static int build_text(void *arg, int fd, struct qbx_err *err)
@@ -122,12 +117,13 @@ static int build_text(void *arg, int fd, struct qbx_err *err)
 static char *have_vmdk(const struct cache *c, const struct layer *meta, const struct layers *l,
 		       struct qbx_err *err)
 {
-	_cleanup_free_ struct erofs_slot *slots = NULL;
 	_cleanup_free_ char *text = NULL, *path = NULL;
+	struct erofs_slot slots[LAYERS_MAX];
 	char name[SHA256_HEX_LEN + 17], hex[SHA256_HEX_LEN + 1];
 
-	slots = read_slots(meta, l->n, err);
-	text = slots ? vmdk_text(meta, slots, l, err) : NULL;
+	if (read_slots(meta, slots, l->n, err) < 0)
+		return NULL;
+	text = vmdk_text(meta, slots, l, err);
 	if (!text)
 		return NULL;
 	sha256_hex(text, strlen(text), hex);

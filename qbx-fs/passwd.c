@@ -107,30 +107,29 @@ static int unknown(const char *what, struct slice who, struct qbx_err *err)
 
 int passwd_needed(const char *spec)
 {
-	struct slice rest = { spec, strlen(spec) }, user = { 0 }, group;
+	struct slice group = { spec, strlen(spec) }, user = { 0 };
 	uint32_t id;
 
 	if (!*spec)
 		return 0;
-	return !cut(&rest, ':', &user) || !to_id(user, &id) || !cut(&rest, ':', &group) ||
-	       !to_id(group, &id);
+	cut(&group, ':', &user);
+	return !group.p || !to_id(user, &id) || !to_id(group, &id);
 }
 
 int passwd_resolve(const char *spec, const char *passwd, const char *group, struct passwd_user *u,
 		   struct qbx_err *err)
 {
-	struct slice rest = { spec, strlen(spec) }, user = { 0 }, grp = { 0 }, f[FIELDS];
-	int found, grouped;
+	struct slice grp = { spec, strlen(spec) }, user = { 0 }, f[FIELDS];
+	int found;
 
 	memset(u, 0, sizeof(*u));
 	if (!*spec)
 		return 0;
-	cut(&rest, ':', &user);
-	grouped = cut(&rest, '\n', &grp);
+	cut(&grp, ':', &user); /* leaves what is behind the colon, or nothing */
 	found = look_up(passwd, user, f);
 	if (found ? !to_id(f[2], &u->uid) || !to_id(f[3], &u->gid) : !to_id(user, &u->uid))
 		return unknown("user", user, err);
-	if (!grouped)
+	if (!grp.p)
 		return found ? add_groups(group, f[0], u, err) : 0;
 	if (look_up(group, grp, f) ? to_id(f[2], &u->gid) : to_id(grp, &u->gid))
 		return 0;

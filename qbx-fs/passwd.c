@@ -125,6 +125,8 @@ int passwd_resolve(const char *spec, const char *passwd, const char *group, stru
 	memset(u, 0, sizeof(*u));
 	if (!*spec)
 		return 0;
+	if (!passwd_needed(spec)) /* two numbers mean themselves, whatever the files say */
+		passwd = group = "";
 	cut(&grp, ':', &user); /* leaves what is behind the colon, or nothing */
 	found = look_up(passwd, user, f);
 	if (found ? !to_id(f[2], &u->uid) || !to_id(f[3], &u->gid) : !to_id(user, &u->uid))

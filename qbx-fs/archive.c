@@ -8,7 +8,7 @@
 #include "tar.h"
 
 #define HEADERS_MAX (1u << 20)
-#define ENTRIES_MAX 65536u /* regular files; an image layout has a few hundred */
+#define ENTRIES_MAX 65536u	/* regular files; an image layout has a few hundred */
 #define EXTENDED_MAX (1u << 20) /* bytes of a pax header or a long name */
 
 static int read_exactly(const struct archive *a, void *buf, size_t len, uint64_t offset,
@@ -101,14 +101,16 @@ static int scan(struct archive *a, uint64_t size, struct qbx_err *err)
 		} else if (h.type != 'g') {
 			if (len > size - at)
 				return err_code(err, EX_DATAERR, "%s: truncated archive", a->path);
-			if (h.type == '0' && add(a, pax.has_name ? pax.name : h.name, at, len, err) < 0)
+			if (h.type == '0' &&
+			    add(a, pax.has_name ? pax.name : h.name, at, len, err) < 0)
 				return -1;
 			pax.has_name = pax.has_size = 0;
 		}
 		at += tar_padded(len);
 	}
-	return at < size ? err_code(err, EX_DATAERR, "%s: more than %u headers", a->path, HEADERS_MAX) :
-			   0;
+	return at < size
+		       ? err_code(err, EX_DATAERR, "%s: more than %u headers", a->path, HEADERS_MAX)
+		       : 0;
 }
 
 int archive_open(struct archive *a, const char *path, struct qbx_err *err)

@@ -23,8 +23,8 @@ int cache_open(struct cache *c, const struct cli *cli, struct qbx_err *err)
 		c->dir = NULL;
 		return err_sys(err, ENOMEM, "open the cache");
 	}
-	if (!c->dry_run && (io_mkdirs(cli->cfg.state_dir, 0755, err) < 0 ||
-			    io_mkdirs(c->dir, 0700, err) < 0))
+	if (!c->dry_run &&
+	    (io_mkdirs(cli->cfg.state_dir, 0755, err) < 0 || io_mkdirs(c->dir, 0700, err) < 0))
 		return -1;
 	c->fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->fd < 0 && !(c->dry_run && errno == ENOENT))
@@ -57,7 +57,8 @@ bool cache_has(const struct cache *c, const char *name)
 /* The lock of one entry, held until the descriptor is closed. */
 static int lock_entry(const struct cache *c, const char *name, struct qbx_err *err)
 {
-	_cleanup_close_ int fd = openat(c->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(c->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	uint64_t h = 0xcbf29ce484222325; /* FNV-1a: two names on one byte only cost a wait */
 

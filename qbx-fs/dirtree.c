@@ -56,7 +56,8 @@ static int walk_entry(struct walk *w, int dirfd, const char *name, int depth)
 	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &sx) < 0)
 		return err_sys(w->err, errno, "%s: stat %s", w->what, name);
 	if (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) {
-		err_code(w->err, EX_DATAERR, "%s: something is mounted below, on %s", w->what, name);
+		err_code(w->err, EX_DATAERR, "%s: something is mounted below, on %s", w->what,
+			 name);
 		return err_hint(w->err, "unmount it, or use a copy");
 	}
 	add_entry(&w->sha, name, &sx);
@@ -88,8 +89,7 @@ static int walk_dir(struct walk *w, int fd, int depth)
 	return r;
 }
 
-int dirtree_digest(int dirfd, const char *what, char hex[SHA256_HEX_LEN + 1],
-		   struct qbx_err *err)
+int dirtree_digest(int dirfd, const char *what, char hex[SHA256_HEX_LEN + 1], struct qbx_err *err)
 {
 	struct walk w = { .what = what, .err = err };
 	struct statx sx;

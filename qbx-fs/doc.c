@@ -12,8 +12,9 @@
 static int add_mount(json_t *mounts, const char *type, const char *source, const char *target,
 		     json_t *options)
 {
-	return json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:o}", "type", type, "source",
-						       source, "target", target, "options", options));
+	return json_array_append_new(mounts,
+				     json_pack("{s:s, s:s, s:s, s:o}", "type", type, "source",
+					       source, "target", target, "options", options));
 }
 
 static int add_lowers(json_t *mounts, const json_t *disks)
@@ -21,7 +22,7 @@ static int add_lowers(json_t *mounts, const json_t *disks)
 	const json_t *disk;
 	size_t i;
 
-	json_array_foreach(disks, i, disk) {
+	json_array_foreach (disks, i, disk) {
 		char source[40], target[32];
 
 		snprintf(source, sizeof(source), "disk:%s",
@@ -53,8 +54,8 @@ static json_t *make_mounts(const json_t *disks, bool readonly)
 	json_t *options;
 
 	/* The root's own mode is the upper directory's, which is made 0755. */
-	options = json_pack("[o, s, s]", lowerdir(json_array_size(disks)), "upperdir=" RW_DIR "/upper",
-			    "workdir=" RW_DIR "/work");
+	options = json_pack("[o, s, s]", lowerdir(json_array_size(disks)),
+			    "upperdir=" RW_DIR "/upper", "workdir=" RW_DIR "/work");
 	if (readonly)
 		json_array_append_new(options, json_string("ro"));
 	if (add_lowers(mounts, disks) < 0 ||
@@ -66,8 +67,8 @@ static json_t *make_mounts(const json_t *disks, bool readonly)
 
 json_t *doc_fs(json_t *disks, json_t *process, bool readonly, struct qbx_err *err)
 {
-	json_t *fs = json_pack("{s:o, s:o, s:o*}", "disks", disks, "mounts", make_mounts(disks, readonly),
-			       "process", process);
+	json_t *fs = json_pack("{s:o, s:o, s:o*}", "disks", disks, "mounts",
+			       make_mounts(disks, readonly), "process", process);
 
 	if (!fs)
 		err_sys(err, ENOMEM, "write the document");

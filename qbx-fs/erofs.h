@@ -3,8 +3,8 @@
  * erofs.h - decode what an EROFS image says of itself
  *
  * Source of the format: the kernel's Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h.
- * Little endian; the superblock is 128 bytes at offset 1024. A device slot is 128 bytes, and the slots
- * start at 128 times devt_slotoff.
+ * Little endian; the superblock is 128 bytes at offset 1024. A device slot is 128 bytes, and the
+ * slots start at 128 times devt_slotoff.
  */
 #ifndef QBX_EROFS_H
 #define QBX_EROFS_H
@@ -18,10 +18,10 @@
 #define EROFS_SLOT_LEN 128u
 
 struct erofs_super {
-	unsigned block_bits;	/* a block is 1 << block_bits bytes, 512 to 64 KiB */
-	uint64_t blocks;	/* of the image and, if it is merged, of its devices */
-	unsigned devices;	/* other images that it takes data from */
-	uint64_t slots_offset;	/* of the device slots, in bytes */
+	unsigned block_bits;   /* a block is 1 << block_bits bytes, 512 to 64 KiB */
+	uint64_t blocks;       /* of the image and, if it is merged, of its devices */
+	unsigned devices;      /* other images that it takes data from */
+	uint64_t slots_offset; /* of the device slots, in bytes */
 };
 
 /* One other image: its length and its place behind the first one, in blocks. */

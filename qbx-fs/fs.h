@@ -7,8 +7,8 @@
  * Whatever a root file system is given as becomes a list of layers: EROFS images in files, the base
  * first. One layer is a disk as it is. Of several, mkfs.erofs makes one more image that holds their
  * merged metadata only, and a VMDK description lines that image and the layers up as one disk, so
- * that any number of layers takes one of the few disk slots of a microvm. The guest mounts that disk
- * read-only below an overlay whose upper directory is in its memory.
+ * that any number of layers takes one of the few disk slots of a microvm. The guest mounts that
+ * disk read-only below an overlay whose upper directory is in its memory.
  *
  * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
  * (of a directory, a tar archive, an OCI image) goes to the cache, named by what it was made of.
@@ -53,8 +53,8 @@ struct layer *layers_add(struct layers *l, struct qbx_err *err) _must_check_;
 void layers_free(struct layers *l);
 
 /**
- * layer_open() - prove that @path is a regular file, no symbolic link, with an EROFS image that is all
- * there and needs no other
+ * layer_open() - prove that @path is a regular file with an EROFS image that is whole
+ * A symbolic link is refused, and so is an image that needs others.
  * Return: 0 with @l filled, or -1 with @err.
  */
 int layer_open(struct layer *l, const char *path, struct qbx_err *err) _must_check_;
@@ -135,7 +135,7 @@ int source_feed(const struct source *s, int to, struct qbx_err *err) _must_check
 
 /* mkfs.c: each call runs mkfs.erofs, or with --dry-run says how it would be run */
 
-/** mkfs_tar() - have the image of a tar archive in the cache; @whiteouts: it is a layer of several */
+/** mkfs_tar() - have the image of a tar archive in the cache; @whiteouts: there are layers below */
 int mkfs_tar(const struct cache *c, const struct source *s, bool whiteouts, struct layer *out,
 	     struct qbx_err *err) _must_check_;
 
@@ -145,7 +145,7 @@ int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *dige
 
 /**
  * mkfs_merge() - have the merged metadata of several layers in the cache
- * Return: 1 with @out filled; 0 if mkfs.erofs cannot merge these, with @err saying why; -1 with @err.
+ * Return: 1 with @out filled; 0 if these cannot be merged, with @err saying why; -1 with @err.
  */
 int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
 	       struct qbx_err *err) _must_check_;

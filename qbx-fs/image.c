@@ -37,7 +37,8 @@ int image_ref_decode(const json_t *j, struct image_ref *ref, struct qbx_err *err
 			   "mediaType", &type) < 0)
 		return err_code(err, EX_DATAERR, "descriptor: %s", je.text);
 	if (!digest_ok(digest))
-		return err_code(err, EX_DATAERR, "descriptor: \"%.80s\" is no SHA-256 digest", digest);
+		return err_code(err, EX_DATAERR, "descriptor: \"%.80s\" is no SHA-256 digest",
+				digest);
 	if (size < 0)
 		return err_code(err, EX_DATAERR, "descriptor: size %lld", (long long)size);
 	memcpy(ref->digest, digest + 7, SHA256_HEX_LEN + 1);
@@ -66,7 +67,7 @@ int image_pick(const json_t *index, struct image_ref *ref, struct qbx_err *err)
 
 	if (!json_is_array(list))
 		return err_code(err, EX_DATAERR, "index: no \"manifests\"");
-	json_array_foreach(list, i, entry) {
+	json_array_foreach (list, i, entry) {
 		int f = fits(entry);
 
 		if (f == 0 || (f < 0 && json_array_size(list) > 1))
@@ -79,7 +80,8 @@ int image_pick(const json_t *index, struct image_ref *ref, struct qbx_err *err)
 	if (n == 0)
 		return err_code(err, EX_DATAERR, "no image for linux/%s among %zu", image_arch(),
 				json_array_size(list));
-	err_code(err, EX_DATAERR, "%zu images for linux/%s, where one is understood", n, image_arch());
+	err_code(err, EX_DATAERR, "%zu images for linux/%s, where one is understood", n,
+		 image_arch());
 	return err_hint(err, "export one of them by itself");
 }
 
@@ -107,13 +109,13 @@ static int append(json_t *to, const json_t *from, const char *what, struct qbx_e
 
 	if (from && !json_is_null(from) && !json_is_array(from))
 		return err_code(err, EX_DATAERR, "config: %s is not an array", what);
-	json_array_foreach(from, i, s) {
+	json_array_foreach (from, i, s) {
 		if (!json_is_string(s))
-			return err_code(err, EX_DATAERR, "config: %s holds something else than strings",
-					what);
+			return err_code(err, EX_DATAERR,
+					"config: %s holds something else than strings", what);
 		if (json_string_length(s) > STRING_MAX || json_array_size(to) >= STRINGS_MAX)
 			return err_code(err, EX_DATAERR,
-					"config: %s is more than %u strings or one of more than %u bytes",
+					"config: %s is not up to %u strings of up to %u bytes",
 					what, STRINGS_MAX, STRING_MAX);
 		json_array_append(to, s);
 	}
@@ -127,7 +129,8 @@ static const char *text(const json_t *object, const char *key)
 
 	if (!v || json_is_null(v))
 		return "";
-	return json_is_string(v) && json_string_length(v) <= STRING_MAX ? json_string_value(v) : NULL;
+	return json_is_string(v) && json_string_length(v) <= STRING_MAX ? json_string_value(v)
+									: NULL;
 }
 
 static int check_machine(const json_t *config, struct qbx_err *err)
@@ -160,7 +163,8 @@ json_t *image_process(const json_t *config, const char **user, struct qbx_err *e
 	    append(env, json_object_get(c, "Env"), "Env", err) < 0)
 		return NULL;
 	if (*cwd && *cwd != '/') {
-		err_code(err, EX_DATAERR, "config: WorkingDir \"%.80s\" is not an absolute path", cwd);
+		err_code(err, EX_DATAERR, "config: WorkingDir \"%.80s\" is not an absolute path",
+			 cwd);
 		return NULL;
 	}
 	return json_pack("{s:O, s:O, s:s}", "args", args, "env", env, "cwd", *cwd ? cwd : "/");

@@ -67,8 +67,8 @@ static int prove(struct layer *l, int fd, const char *path, struct qbx_err *err)
 		return err_wrap(err, "%s", path);
 	/* A merged image counts the blocks of its devices too: mkfs.c looks at those. */
 	if (!l->sb.devices && l->sb.blocks > (uint64_t)l->st.st_size >> l->sb.block_bits)
-		return err_code(err, EX_DATAERR, "%s: truncated EROFS image: %lld bytes, not %llu", path,
-				(long long)l->st.st_size,
+		return err_code(err, EX_DATAERR, "%s: truncated EROFS image: %lld bytes, not %llu",
+				path, (long long)l->st.st_size,
 				(unsigned long long)l->sb.blocks << l->sb.block_bits);
 	return 0;
 }
@@ -89,8 +89,10 @@ static int open_layer(struct layer *l, int fd, const char *path, bool merged, st
 	if (prove(l, fd, path, err) < 0)
 		return -1;
 	if (l->sb.devices && !merged) {
-		err_code(err, EX_DATAERR, "%s: an EROFS image that needs %u more", path, l->sb.devices);
-		return err_hint(err, "merged images cannot be merged again: name the layers themselves");
+		err_code(err, EX_DATAERR, "%s: an EROFS image that needs %u more", path,
+			 l->sb.devices);
+		return err_hint(err,
+				"merged images cannot be merged again: name the layers themselves");
 	}
 	l->path = strdup(path);
 	return l->path ? 0 : err_sys(err, ENOMEM, "%s", path);
@@ -172,10 +174,11 @@ static int from_loop(struct layer *l, const struct mountinfo *m, struct qbx_err 
 }
 
 /*
- * Newer kernels mount the file itself, and then tell no inode: its path is as it was given to mount(2).
- * The number of blocks is what can be compared.
+ * Newer kernels mount the file itself, and then tell no inode: its path is as it was given to
+ * mount(2). The number of blocks is what can be compared.
  */
-static int from_file(struct layer *l, const struct mountinfo *m, const char *dir, struct qbx_err *err)
+static int from_file(struct layer *l, const struct mountinfo *m, const char *dir,
+		     struct qbx_err *err)
 {
 	struct statfs fs;
 
@@ -191,42 +194,54 @@ static int from_file(struct layer *l, const struct mountinfo *m, const char *dir
 	return 0;
 }
 
-/* The mount that @dir is the root of. Return: as layer_of_mount(). */
-static int find_mount(const char *dir, char **text, struct mountinfo *m, struct qbx_err *err)
+/* The number of the mount that @dir is the root of. Return: 1; 0 or -1 as layer_of_mount(). */
+static int mount_number(const char *dir, uint64_t *id, struct qbx_err *err)
 {
 	struct statx sx;
-	size_t len;
-	int found;
 
 	if (statx(AT_FDCWD, dir, AT_NO_AUTOMOUNT, STATX_TYPE | STATX_MNT_ID, &sx) < 0)
 		return err_sys(err, errno, "%s", dir);
 	if (!S_ISDIR(sx.stx_mode))
 		return err_code(err, EX_DATAERR, "%s: not a directory", dir);
 	if (!(sx.stx_mask & STATX_MNT_ID))
-		return err_code(err, EX_UNAVAILABLE, "%s: this kernel does not number its mounts", dir);
-	if (!(sx.stx_attributes & sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)) {
-		err_code(err, EX_DATAERR, "%s: nothing is mounted here", dir);
-		return 0;
-	}
+		return err_code(err, EX_UNAVAILABLE, "%s: this kernel does not number its mounts",
+				dir);
+	*id = sx.stx_mnt_id;
+	if (sx.stx_attributes & sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+		return 1;
+	err_code(err, EX_DATAERR, "%s: nothing is mounted here", dir);
+	return 0;
+}
+
+/* The EROFS mounted there, whole; the strings of @m are in @text. Return: as layer_of_mount(). */
+static int find_mount(const char *dir, char **text, struct mountinfo *m, struct qbx_err *err)
+{
+	uint64_t id = 0;
+	size_t len;
+	int r = mount_number(dir, &id, err);
+
+	if (r <= 0)
+		return r;
 	if (io_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, text, &len, err) < 0)
 		return -1;
-	found = mountinfo_find(*text, sx.stx_mnt_id, m, err);
-	if (found < 0)
+	r = mountinfo_find(*text, id, m, err);
+	if (r < 0)
 		return -1;
-	if (!found)
-		return err_code(err, EX_TEMPFAIL, "%s: was unmounted meanwhile", dir);
-	if (strcmp(m->fstype, "erofs") != 0 || strcmp(m->root, "/") != 0) {
-		err_code(err, EX_DATAERR, "%s: mounted is %s%s, not all of an EROFS image", dir,
-			 strcmp(m->fstype, "erofs") ? "" : "a part of ", m->fstype);
-		return 0;
+	if (r == 0) {
+		err_code(err, EX_TEMPFAIL, "%s: was unmounted meanwhile", dir);
+		return -1;
 	}
-	return 1;
+	if (!strcmp(m->fstype, "erofs") && !strcmp(m->root, "/"))
+		return 1;
+	err_code(err, EX_DATAERR, "%s: mounted is %s%s, not all of an EROFS image", dir,
+		 strcmp(m->fstype, "erofs") ? "" : "a part of ", m->fstype);
+	return 0;
 }
 
 int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	struct mountinfo m;
+	struct mountinfo m = { .id = 0 };
 	int r = find_mount(dir, &text, &m, err);
 
 	if (r <= 0)

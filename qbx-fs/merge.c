@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* merge.c - layers become as few disks as can be */
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "fs.h"
@@ -24,13 +24,15 @@ static int extent(FILE *out, const char *path, uint64_t blocks, unsigned bits, s
 		err_code(err, EX_DATAERR, "%s: a path that a VMDK description cannot hold", path);
 		return err_hint(err, "no quotes or line ends, at most %d bytes", EXTENT_PATH_MAX);
 	}
-	fprintf(out, "RW %llu FLAT \"%s\" 0\n", (unsigned long long)blocks << (bits - SECTOR_BITS), path);
+	fprintf(out, "RW %llu FLAT \"%s\" 0\n", (unsigned long long)blocks << (bits - SECTOR_BITS),
+		path);
 	return 0;
 }
 
 /*
- * Source of the format: VMware's Virtual Disk Format 1.1, as far as QEMU's block/vmdk.c reads it. The
- * extents follow each other without a gap, so they must be just as long as the merged image has them.
+ * Source of the format: VMware's Virtual Disk Format 1.1, as far as QEMU's block/vmdk.c reads it.
+ * The extents follow each other without a gap, so they must be just as long as the merged image has
+ * them.
  */
 static int describe(FILE *out, const struct layer *meta, const struct erofs_slot *slots,
 		    const struct layers *l, struct qbx_err *err)
@@ -39,8 +41,9 @@ static int describe(FILE *out, const struct layer *meta, const struct erofs_slot
 	uint64_t next = slots[0].start;
 
 	if (next != (uint64_t)meta->st.st_size >> bits)
-		return err_code(err, EX_DATAERR, "%s: its first layer is at block %llu, not at its end",
-				meta->path, (unsigned long long)next);
+		return err_code(err, EX_DATAERR,
+				"%s: its first layer is at block %llu, not at its end", meta->path,
+				(unsigned long long)next);
 	fprintf(out, "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
 		     "createType=\"twoGbMaxExtentFlat\"\n\n# Extent description\n");
 	if (extent(out, meta->path, next, bits, err) < 0)
@@ -50,14 +53,16 @@ static int describe(FILE *out, const struct layer *meta, const struct erofs_slot
 
 		if (slots[i].start != next || slots[i].blocks != layer->sb.blocks ||
 		    layer->sb.block_bits != bits)
-			return err_code(err, EX_DATAERR, "%s: does not fit %s", meta->path, layer->path);
+			return err_code(err, EX_DATAERR, "%s: does not fit %s", meta->path,
+					layer->path);
 		if (extent(out, layer->path, slots[i].blocks, bits, err) < 0)
 			return -1;
 		next += slots[i].blocks;
 	}
-	fprintf(out, "\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\n"
-		     "ddb.geometry.cylinders = \"%llu\"\nddb.geometry.heads = \"16\"\n"
-		     "ddb.geometry.sectors = \"63\"\nddb.adapterType = \"ide\"\n",
+	fprintf(out,
+		"\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\n"
+		"ddb.geometry.cylinders = \"%llu\"\nddb.geometry.heads = \"16\"\n"
+		"ddb.geometry.sectors = \"63\"\nddb.adapterType = \"ide\"\n",
 		(unsigned long long)((next << (bits - SECTOR_BITS)) + 1007) / 1008);
 	return 0;
 }
@@ -132,7 +137,8 @@ static char *have_vmdk(const struct cache *c, const struct layer *meta, const st
 	if (!path)
 		return NULL;
 	if (c->dry_run)
-		plan_line("%s %s, %zu extents", cache_has(c, name) ? "use" : "write", path, l->n + 1);
+		plan_line("%s %s, %zu extents", cache_has(c, name) ? "use" : "write", path,
+			  l->n + 1);
 	else if (cache_make(c, name, build_text, text, err) < 0)
 		return NULL;
 	return take_ptr(path);
@@ -187,7 +193,8 @@ static int unmerged(const struct layers *l, json_t *disks, struct qbx_err *err)
 	return -1;
 }
 
-static int several(const struct cache *c, const struct layers *l, json_t *disks, struct qbx_err *err)
+static int several(const struct cache *c, const struct layers *l, json_t *disks,
+		   struct qbx_err *err)
 {
 	struct layer meta = { 0 };
 	int r = mkfs_merge(c, l, &meta, err);

@@ -2,10 +2,10 @@
 /*
  * mkfs.c - run mkfs.erofs
  *
- * Options: the images are uncompressed and without inline data, as the merge takes no others; -T0
- * --mkfs-time and a fixed UUID make the same input the same image. The output is a descriptor without
- * a name, reached as /proc/self/fd/3. A merge refers to its layers by position only, so an image may
- * be moved but never changed under one.
+ * Options: the images are uncompressed and without inline data, as a merge takes no others; -T0
+ * --mkfs-time and a fixed UUID make the same input the same image. The output is a descriptor
+ * without a name, reached as /proc/self/fd/3. A merge refers to its layers by position only, so an
+ * image may be moved but never changed under one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include "io.h"
 #include "proc.h"
 
+#define FIXED_OPTIONS "--quiet", "-Enoinline_data", "-T0", "--mkfs-time"
 #define OUTPUT_FD 3
 #define OUTPUT_PATH "/proc/self/fd/3"
 #define STDERR_MAX 65536u /* bytes of a child's complaints that are kept */
@@ -98,8 +99,8 @@ static int failed(const struct child *c, int status, const char *what, struct qb
 	const char *line = complaint(c, text, sizeof(text));
 
 	if (status > 128)
-		return err_code(err, EX_UNAVAILABLE, "%s: %s was killed by signal %d", what, c->name,
-				status - 128);
+		return err_code(err, EX_UNAVAILABLE, "%s: %s was killed by signal %d", what,
+				c->name, status - 128);
 	if (strstr(line, "No space left on device")) {
 		err_sys(err, ENOSPC, "%s: %s", what, c->name);
 		return err_hint(err, "make room, or set QEMUBOX_STATE_DIR");
@@ -111,7 +112,8 @@ static int failed(const struct child *c, int status, const char *what, struct qb
 	return err_code(err, EX_DATAERR, "%s: %s failed: %s", what, c->name, line);
 }
 
-static int start_mkfs(struct child *c, const char *const argv[], int in, int out, struct qbx_err *err)
+static int start_mkfs(struct child *c, const char *const argv[], int in, int out,
+		      struct qbx_err *err)
 {
 	if (start(c, argv, in, out, OUTPUT_FD, err) == 0)
 		return 0;
@@ -121,7 +123,8 @@ static int start_mkfs(struct child *c, const char *const argv[], int in, int out
 /* A UUID that follows from a digest, marked as one of vendor's choice (RFC 9562, version 8). */
 static void uuid_of(const char *hex, char uuid[37])
 {
-	snprintf(uuid, 37, "%.8s-%.4s-8%.3s-8%.3s-%.12s", hex, hex + 8, hex + 13, hex + 17, hex + 20);
+	snprintf(uuid, 37, "%.8s-%.4s-8%.3s-8%.3s-%.12s", hex, hex + 8, hex + 13, hex + 17,
+		 hex + 20);
 }
 
 /* ---- a tar archive ---- */
@@ -231,15 +234,15 @@ int mkfs_tar(const struct cache *c, const struct source *s, bool whiteouts, stru
 	     struct qbx_err *err)
 {
 	char name[SHA256_HEX_LEN + 17], uuid[37];
-	const char *argv[] = { "mkfs.erofs", "--quiet", "--tar=f", "--sort=none", "-Enoinline_data",
-			       "-T0", "--mkfs-time", "-U", uuid, OUTPUT_PATH, NULL, NULL };
+	/* With --aufs .wh. files become what overlayfs takes for a whiteout. */
+	const char *const layer[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f",
+				      "--sort=none", "--aufs", OUTPUT_PATH, NULL };
+	const char *const root[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f",
+				     "--sort=none", OUTPUT_PATH, NULL };
+	const char *const *argv = whiteouts ? layer : root;
 	struct tar_job job = { .source = s, .argv = argv };
 
 	uuid_of(s->digest, uuid);
-	if (whiteouts) {
-		argv[10] = argv[9];
-		argv[9] = "--aufs"; /* .wh. files become what overlayfs takes for a whiteout */
-	}
 	snprintf(name, sizeof(name), "%s-%s.erofs", whiteouts ? "layer" : "tar", s->digest);
 	return have_layer(c, name, s->what, build_tar, &job, argv, out, err);
 }
@@ -281,8 +284,7 @@ int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *dige
 	     struct layer *out, struct qbx_err *err)
 {
 	char name[SHA256_HEX_LEN + 17], uuid[37];
-	const char *const argv[] = { "mkfs.erofs", "--quiet", "-Enoinline_data", "-T0",
-				     "--mkfs-time", "-U", uuid, OUTPUT_PATH, dir, NULL };
+	const char *const argv[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, OUTPUT_PATH, dir, NULL };
 	struct dir_job job = { .what = dir, .digest = digest, .argv = argv, .dirfd = dirfd };
 
 	uuid_of(digest, uuid);
@@ -330,10 +332,11 @@ static void merge_name(const struct layers *l, char *name, size_t size)
 	snprintf(name, size, "merge-%s.erofs", hex);
 }
 
-int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out, struct qbx_err *err)
+int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
+	       struct qbx_err *err)
 {
-	static const char *const fixed[] = { "mkfs.erofs", "--quiet", "--aufs", "--ovlfs-strip=1", "-T0",
-					     "--mkfs-time", "-Uclear", OUTPUT_PATH };
+	static const char *const fixed[] = { "mkfs.erofs", FIXED_OPTIONS, "-Uclear",
+					     "--aufs", "--ovlfs-strip=1", OUTPUT_PATH };
 	const char *argv[ARRAY_SIZE(fixed) + LAYERS_MAX + 1] = { NULL };
 	struct merge_job job = { .argv = argv };
 	_cleanup_free_ char *path = NULL;
@@ -352,7 +355,7 @@ int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
 		return 1;
 	}
 	merge_name(l, name, sizeof(name));
-	if (have(c, name, "merged metadata", build_merge, &job, argv, &path, &out->planned, err) < 0)
+	if (have(c, name, "the merge", build_merge, &job, argv, &path, &out->planned, err) < 0)
 		return job.unmergeable ? 0 : -1;
 	if (!out->planned && layer_open_merged(out, path, err) < 0)
 		return err_hint(err, HINT_DAMAGED);

@@ -98,7 +98,8 @@ int mountinfo_next(char **cursor, struct mountinfo *m, struct qbx_err *err)
 		return 0;
 	memset(m, 0, sizeof(*m));
 	if (decode(line, m) < 0)
-		return err_code(err, EX_DATAERR, "mountinfo: a line that is none, near \"%.40s\"", line);
+		return err_code(err, EX_DATAERR, "mountinfo: a line that is none, near \"%.40s\"",
+				line);
 	return 1;
 }
 

@@ -14,7 +14,7 @@
 struct mountinfo {
 	unsigned long long id;
 	unsigned major, minor; /* st_dev of what is below it */
-	const char *root;      /* the directory of the file system that is mounted: "/" is all of it */
+	const char *root; /* the directory of the file system that is mounted: "/" is all of it */
 	const char *point, *fstype, *source, *super_options;
 };
 

@@ -65,7 +65,8 @@ static json_t *read_index(const struct archive *a, struct qbx_err *err)
 	json_t *j;
 
 	if (!layout || !e) {
-		err_code(err, EX_DATAERR, "%s: no %s in it", a->path, layout ? "index.json" : "oci-layout");
+		err_code(err, EX_DATAERR, "%s: no %s in it", a->path,
+			 layout ? "index.json" : "oci-layout");
 		err_hint(err, HINT_LAYOUT);
 		return NULL;
 	}
@@ -178,7 +179,7 @@ static int open_image(const struct cache *c, const struct archive *a, struct lay
 	if (!*process)
 		return err_wrap(err, "%s", a->path);
 	phase_mark(t, "resolve");
-	json_array_foreach(layers, i, j)
+	json_array_foreach (layers, i, j)
 		if (add_layer(c, a, j, l, err) < 0)
 			return -1;
 	j = resolve_user(c, l, user, err);

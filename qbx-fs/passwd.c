@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define FIELDS 7 /* of a passwd line; group has four */
+#define FIELDS 7	   /* of a passwd line; group has four */
 #define ID_MAX 0xfffffffeu /* the one above means "no change" to the kernel */
 
 /* A piece of a text that is not changed. */
@@ -77,7 +77,8 @@ static int look_up(const char *text, struct slice who, struct slice f[FIELDS])
 }
 
 /* The groups that have @name among their members. */
-static int add_groups(const char *text, struct slice name, struct passwd_user *u, struct qbx_err *err)
+static int add_groups(const char *text, struct slice name, struct passwd_user *u,
+		      struct qbx_err *err)
 {
 	struct slice rest = { text, strlen(text) }, line, f[FIELDS], member;
 	uint32_t gid;
@@ -89,7 +90,8 @@ static int add_groups(const char *text, struct slice name, struct passwd_user *u
 			if (!slice_is(member, name))
 				continue;
 			if (u->ngroups >= PASSWD_GROUPS_MAX)
-				return err_code(err, EX_DATAERR, "the image's user is in more than %u groups",
+				return err_code(err, EX_DATAERR,
+						"the image's user is in more than %u groups",
 						PASSWD_GROUPS_MAX);
 			u->groups[u->ngroups++] = gid;
 			break;
@@ -101,7 +103,8 @@ static int add_groups(const char *text, struct slice name, struct passwd_user *u
 static int unknown(const char *what, struct slice who, struct qbx_err *err)
 {
 	err_code(err, EX_DATAERR, "the image's %s \"%.*s\" is not in its /etc/%s", what,
-		 (int)(who.len < 80 ? who.len : 80), who.p, strcmp(what, "user") ? "group" : "passwd");
+		 (int)(who.len < 80 ? who.len : 80), who.p,
+		 strcmp(what, "user") ? "group" : "passwd");
 	return err_hint(err, "give the %s as a number", what);
 }
 

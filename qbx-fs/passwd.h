@@ -26,8 +26,9 @@ int passwd_needed(const char *spec);
 /**
  * passwd_resolve() - who is @spec
  * @passwd, @group: texts of the files; "" if absent
- * A number that is in no file stands for itself, with group 0. Without a group the user's own one and
- * the supplementary ones of the group file are taken.
+ * A number that is in no file stands for itself, with group 0. Without a group the user's own one
+ * and the supplementary ones of the group file are taken.
+ *
  * Return: 0, or -1 with @err (EX_DATAERR): a name that is unknown, a number out of range.
  */
 int passwd_resolve(const char *spec, const char *passwd, const char *group, struct passwd_user *u,

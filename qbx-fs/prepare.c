@@ -49,7 +49,8 @@ static int add_lower(struct layers *l, const char *dir, struct qbx_err *err)
 	int r;
 
 	if (dir[0] != '/')
-		return err_code(err, EX_DATAERR, "rootfs: lowerdir \"%s\" is not an absolute path", dir);
+		return err_code(err, EX_DATAERR, "rootfs: lowerdir \"%s\" is not an absolute path",
+				dir);
 	layer = layers_add(l, err);
 	r = layer ? layer_of_mount(layer, dir, err) : -1;
 	if (r == 0)
@@ -172,8 +173,10 @@ static int read_rootfs(const json_t *doc, struct rootfs *m, struct qbx_err *err)
 		return err_code(err, EX_DATAERR, "rootfs: %zu mounts, where one is understood",
 				json_array_size(rootfs));
 	if (json_unpack_ex(json_array_get(rootfs, 0), &je, 0, "{s:s, s:s, s?o}", "type", &m->type,
-			   "source", &m->source, "options", &options) < 0)
-		return err_code(err, EX_DATAERR, "rootfs: %s", je.text);
+			   "source", &m->source, "options", &options) < 0) {
+		err_code(err, EX_DATAERR, "rootfs: %s", je.text);
+		return -1;
+	}
 	m->options = json_strv(options, "rootfs: options", err);
 	return m->options ? 0 : -1;
 }
@@ -184,23 +187,24 @@ static int resolve(struct prep *p, const struct rootfs *m, struct qbx_err *err)
 		if (strcmp(types[i].type, m->type) != 0)
 			continue;
 		if (strcmp(m->type, "overlay") != 0 && m->source[0] != '/')
-			return err_code(err, EX_DATAERR, "rootfs: source \"%s\" is not an absolute path",
-					m->source);
+			return err_code(err, EX_DATAERR,
+					"rootfs: source \"%s\" is not an absolute path", m->source);
 		return types[i].prepare(p, m, err);
 	}
-	return err_code(err, EX_DATAERR, "rootfs: a mount of type \"%s\" is not understood", m->type);
+	return err_code(err, EX_DATAERR, "rootfs: a mount of type \"%s\" is not understood",
+			m->type);
 }
 
 static int make_fs(struct prep *p, const json_t *doc, json_t **fs, struct qbx_err *err)
 {
 	_cleanup_free_ const char **options = NULL;
-	struct rootfs m = { 0 };
+	struct rootfs m = { .type = "", .source = "" };
 	json_t *disks;
 
 	if (read_rootfs(doc, &m, err) < 0)
 		return -1;
 	options = m.options;
-	for (const char **o = options; *o; o++)
+	for (const char **o = options; o && *o; o++)
 		if (!strcmp(*o, "ro"))
 			p->readonly = true;
 	if (resolve(p, &m, err) < 0)

@@ -5,8 +5,8 @@
 #include "fs.h"
 
 /*
- * prepare leaves nothing that belongs to one box alone: its images are shared and stay, so all there
- * is to take back is the key. A box that was never prepared counts as released.
+ * prepare leaves nothing that belongs to one box alone: its images are shared and stay, so all
+ * there is to take back is the key. A box that was never prepared counts as released.
  */
 static int release(struct cli *cli, struct qbx_err *err)
 {

@@ -33,7 +33,8 @@ int source_probe(struct source *s, struct qbx_err *err)
 	else if (n >= 4 && !memcmp(b, "\x28\xb5\x2f\xfd", 4))
 		s->packing = PACK_ZSTD;
 	else if (n < (ssize_t)sizeof(b) || tar_header_decode(b, &h) < 0)
-		return err_code(err, EX_DATAERR, "%s: not a tar archive, plain or packed with gzip or zstd",
+		return err_code(err, EX_DATAERR,
+				"%s: not a tar archive, plain or packed with gzip or zstd",
 				s->what);
 	return 0;
 }
@@ -85,7 +86,7 @@ int source_feed(const struct source *s, int to, struct qbx_err *err)
 		return -1;
 	SHA256End(&sha, hex);
 	if (strcmp(hex, s->digest) != 0)
-		return err_code(err, EX_DATAERR, "%s: its digest is sha256:%s, not sha256:%s", s->what,
-				hex, s->digest);
+		return err_code(err, EX_DATAERR, "%s: its digest is sha256:%s, not sha256:%s",
+				s->what, hex, s->digest);
 	return 0;
 }

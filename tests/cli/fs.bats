@@ -353,7 +353,7 @@ pack() {
 	layout "$T/i"
 	pack "$T/i"
 	run -0 fs prepare --dry-run < <(box oci-archive "$T/i.tar")
-	[[ $output == *"mkfs.erofs --quiet --tar=f "*" --aufs "* ]]
+	[[ $output == *"mkfs.erofs --quiet "*" --aufs "* ]]
 	[ ! -e "$T/state" ]
 }
 

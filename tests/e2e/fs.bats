@@ -400,3 +400,36 @@ small_tree() {
 	mount_disk
 	same_tree "$T/dir" "$T/mnt" 1
 }
+
+@test "the examples of the manual page" {
+	awk '/^\.Ed/ { on = 0 } on { print } /^\.Bd -literal/ { on = 1 }' \
+		"$BATS_TEST_DIRNAME/../../man/qbx-fs.8" > "$T/examples"
+	[ "$(grep -c qbx-fs "$T/examples")" -eq 2 ]
+	sh -e "$T/examples" > "$T/out"
+	[[ $(head -n 1 "$T/out") == "make $layers/dir-"* ]]
+	[ "$(tail -n 1 "$T/out" | jq -c keys)" = '["id","qbx","rootfs"]' ]
+}
+
+@test "the document is as its schema says" {
+	odd_tree "$T/l0"
+	tar -C "$T/l0" -cf "$T/l0.tar" .
+	image "$T/a.tar" '{"config":{"User":"app"}}' "$T/l0.tar"
+	for source in "oci-archive $T/a.tar" "bind $T/l0" "tar $T/l0.tar"; do
+		# shellcheck disable=SC2086
+		prepare $source
+		jq -n --slurpfile schema "$BATS_TEST_DIRNAME/../schema/fs.json" --slurpfile doc "$T/doc" '
+			def required($s; $v): ($s.required // [] | all(. as $k | $v | has($k))) and
+				(if $s.additionalProperties == false
+				 then $v | keys | all(. as $k | $s.properties | has($k)) else true end);
+			def valid($s; $v):
+				if $s.type == "object" then ($v | type) == "object" and required($s; $v) and
+					($v | keys | all(. as $k | valid($s.properties[$k] // $s.additionalProperties; $v[$k])))
+				elif $s.type == "array" then ($v | type) == "array" and ($v | all(. as $i | valid($s.items; $i)))
+				elif $s.type == "string" then ($v | type) == "string" and ($v | test($s.pattern // ""))
+				elif $s.type == "integer" then ($v | type) == "number" and $v >= ($s.minimum // $v)
+				elif $s.type == "boolean" then ($v | type) == "boolean"
+				elif $s.enum then any($s.enum[]; . == $v)
+				else error("a schema that this test does not know: \($s)") end;
+			valid($schema[0]; $doc[0].fs)' | grep -qx true
+	done
+}

@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct qbx_err err = { 0 };
-	struct erofs_super sb;
+	struct erofs_super sb = { 0 };
 	struct erofs_slot slot;
 
 	if (size < EROFS_SUPER_LEN + EROFS_SLOT_LEN)

@@ -17,10 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!j)
 		return 0;
 	/* A digest is safe as a file's name. */
-	if (image_pick(j, &ref, &err) == 0 && strspn(ref.digest, "0123456789abcdef") != SHA256_HEX_LEN)
+	if (image_pick(j, &ref, &err) == 0 &&
+	    strspn(ref.digest, "0123456789abcdef") != SHA256_HEX_LEN)
 		abort();
 	layers = image_layers(j, 500, &err);
-	json_array_foreach(layers, i, layer)
+	json_array_foreach (layers, i, layer)
 		if (image_ref_decode(layer, &ref, &err) < 0 && err.code != EX_DATAERR)
 			abort();
 	process = image_process(j, &user, &err);

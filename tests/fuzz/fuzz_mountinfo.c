@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), *at = text;
 	struct qbx_err err = { 0 };
-	struct mountinfo m;
+	struct mountinfo m = { .id = 0 };
 
 	if (!text)
 		return 0;

@@ -25,7 +25,7 @@ static void test_plain(void **state)
 {
 	uint8_t b[EROFS_SUPER_LEN];
 	struct qbx_err err = { 0 };
-	struct erofs_super sb;
+	struct erofs_super sb = { 0 };
 
 	(void)state;
 	plain(b);
@@ -39,7 +39,7 @@ static void test_devices(void **state)
 {
 	uint8_t b[EROFS_SUPER_LEN];
 	struct qbx_err err = { 0 };
-	struct erofs_super sb;
+	struct erofs_super sb = { 0 };
 
 	(void)state;
 	plain(b);
@@ -57,7 +57,7 @@ static void test_bad(void **state)
 {
 	uint8_t b[EROFS_SUPER_LEN];
 	struct qbx_err err = { 0 };
-	struct erofs_super sb;
+	struct erofs_super sb = { 0 };
 
 	(void)state;
 	plain(b);

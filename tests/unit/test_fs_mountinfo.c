@@ -12,7 +12,7 @@ static const char sample[] =
 static void test_fields(void **state)
 {
 	struct qbx_err err = { 0 };
-	struct mountinfo m;
+	struct mountinfo m = { 0 };
 	char text[sizeof(sample)], *at = text;
 
 	(void)state;
@@ -39,7 +39,7 @@ static void test_fields(void **state)
 static void test_find(void **state)
 {
 	struct qbx_err err = { 0 };
-	struct mountinfo m;
+	struct mountinfo m = { 0 };
 	char text[sizeof(sample)];
 
 	(void)state;
@@ -68,7 +68,7 @@ static void test_broken(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		char text[128], *at = text;
 		struct qbx_err err = { 0 };
-		struct mountinfo m;
+		struct mountinfo m = { 0 };
 
 		snprintf(text, sizeof(text), "%s\n", lines[i]);
 		assert_int_equal(mountinfo_next(&at, &m, &err), -1);

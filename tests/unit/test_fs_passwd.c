@@ -19,7 +19,7 @@ static int who(const char *spec, struct passwd_user *u, struct qbx_err *err)
 static void test_names(void **state)
 {
 	struct qbx_err err = { 0 };
-	struct passwd_user u;
+	struct passwd_user u = { 0 };
 
 	(void)state;
 	assert_int_equal(who("app", &u, &err), 0);
@@ -39,7 +39,7 @@ static void test_names(void **state)
 static void test_numbers(void **state)
 {
 	struct qbx_err err = { 0 };
-	struct passwd_user u;
+	struct passwd_user u = { 0 };
 
 	(void)state;
 	assert_int_equal(who("1000", &u, &err), 0);
@@ -56,14 +56,15 @@ static void test_numbers(void **state)
 
 static void test_bad(void **state)
 {
-	static const char *const specs[] = { "nobody",	   "app:staff", "huge", "4294967295", "-1",
-					     "0x10",	   ":",		":0",	"app:", "99999999999",
-					     "18446744073709551616" };
+	static const char *const specs[] = {
+		"nobody", "app:staff", "huge",	      "4294967295",	     "-1", "0x10", ":",
+		":0",	  "app:",      "99999999999", "18446744073709551616"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
 		struct qbx_err err = { 0 };
-		struct passwd_user u;
+		struct passwd_user u = { 0 };
 
 		assert_int_equal(who(specs[i], &u, &err), -1);
 		assert_int_equal(err.code, EX_DATAERR);

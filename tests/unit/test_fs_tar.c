@@ -17,17 +17,17 @@ static void sign(uint8_t b[TAR_BLOCK])
 static void make(uint8_t b[TAR_BLOCK], const char *name, const char *size)
 {
 	memset(b, 0, TAR_BLOCK);
-	memcpy(b, name, strlen(name));
-	memcpy(b + SIZE, size, strlen(size));
+	snprintf((char *)b, NAME_LEN, "%s", name);
+	snprintf((char *)b + SIZE, SIZE_LEN + 1, "%s", size);
 	b[TYPE] = '0';
-	memcpy(b + MAGIC, "ustar\00000", 8);
+	snprintf((char *)b + MAGIC, 6, "ustar");
 	sign(b);
 }
 
 static void test_header(void **state)
 {
 	uint8_t b[TAR_BLOCK];
-	struct tar_header h;
+	struct tar_header h = { .size = 0 };
 
 	(void)state;
 	make(b, "index.json", "00000000017 ");
@@ -35,7 +35,7 @@ static void test_header(void **state)
 	assert_string_equal(h.name, "index.json");
 	assert_int_equal(h.size, 15);
 	assert_int_equal(h.type, '0');
-	memcpy(b + PREFIX, "blobs", 5);
+	snprintf((char *)b + PREFIX, PREFIX_LEN, "blobs");
 	b[TYPE] = '\0';
 	sign(b);
 	assert_int_equal(tar_header_decode(b, &h), 1);
@@ -46,7 +46,7 @@ static void test_header(void **state)
 static void test_longest_name(void **state)
 {
 	uint8_t b[TAR_BLOCK];
-	struct tar_header h;
+	struct tar_header h = { .size = 0 };
 
 	(void)state;
 	make(b, "x", "0");
@@ -60,7 +60,7 @@ static void test_longest_name(void **state)
 static void test_base256(void **state)
 {
 	uint8_t b[TAR_BLOCK];
-	struct tar_header h;
+	struct tar_header h = { .size = 0 };
 
 	(void)state;
 	make(b, "big", "");
@@ -77,7 +77,7 @@ static void test_base256(void **state)
 static void test_bad(void **state)
 {
 	uint8_t b[TAR_BLOCK] = { 0 };
-	struct tar_header h;
+	struct tar_header h = { .size = 0 };
 
 	(void)state;
 	assert_int_equal(tar_header_decode(b, &h), 0);
@@ -94,9 +94,9 @@ static void test_pax(void **state)
 {
 	static const char good[] = "12 path=a/b\n18 size=123456789\n23 SCHILY.xattr.x=\nabc\n";
 	static const char *const bad[] = {
-		"12 path=a/b",	 "0 path=a\n",	   "11 path=a/b\n", "13 path=a/b\n", "12path=a/b\n",
-		" path=a\n",	 "99999999 a=b\n", "12 size=1x3\n", "7 path\n",      "3 \n",
-		"2 \n",
+		"12 path=a/b",	"0 path=a\n", "11 path=a/b\n",	"13 path=a/b\n",
+		"12path=a/b\n", " path=a\n",  "99999999 a=b\n", "12 size=1x3\n",
+		"7 path\n",	"3 \n",	      "2 \n",
 	};
 	struct tar_pax pax = { .has_name = 0 };
 
@@ -112,7 +112,7 @@ static void test_pax(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header), cmocka_unit_test(test_longest_name),
+		cmocka_unit_test(test_header),	cmocka_unit_test(test_longest_name),
 		cmocka_unit_test(test_base256), cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_pax),
 	};

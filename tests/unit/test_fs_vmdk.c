@@ -6,7 +6,8 @@
 #include "qbx-fs/merge.c"
 
 /* merge.c calls these, but what is tested here does not. */
-int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out, struct qbx_err *err)
+int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
+	       struct qbx_err *err)
 {
 	(void)c, (void)l, (void)out, (void)err;
 	return -1;

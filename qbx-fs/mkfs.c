@@ -55,6 +55,7 @@ static int start(struct child *c, const char *const argv[], int in, int out, int
 {
 	struct proc_fd fds[3];
 	struct proc_spec spec = { .argv = argv, .fds = fds, .netns = -1, .die_with_us = 1 };
+	int pidfd;
 	pid_t pid;
 
 	c->name = argv[0];
@@ -66,25 +67,29 @@ static int start(struct child *c, const char *const argv[], int in, int out, int
 		fds[spec.nfds++] = (struct proc_fd){ in, 0 };
 	if (out >= 0)
 		fds[spec.nfds++] = (struct proc_fd){ out, out_as };
-	return proc_spawn(&spec, &pid, &c->pidfd, err);
+	if (proc_spawn(&spec, &pid, &pidfd, err) < 0)
+		return -1;
+	c->pidfd = pidfd;
+	return 0;
 }
 
 /*
- * The first line that says something, in @text; without the program's own "<E> erofs: ", and with
- * bytes that might not be UTF-8 replaced.
+ * The first line of @text that is marked as an error, or else that says anything; without the mark,
+ * and with bytes that might not be UTF-8 replaced.
  */
 static const char *complaint(const struct child *c, char *text, size_t size)
 {
+	static const char mark[] = "<E> erofs: ";
 	ssize_t n = pread(c->errfd, text, size - 1, 0);
-	char *line, *rest = text;
+	char *line, *rest;
 
 	text[n > 0 ? n : 0] = '\0';
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p > '~')
 			*p = '?';
+	rest = strstr(text, mark);
+	rest = rest ? rest + strlen(mark) : text;
 	while ((line = strsep(&rest, "\n"))) {
-		if (!strncmp(line, "<E> erofs: ", 11))
-			line += 11;
 		line += strspn(line, " \t");
 		if (*err_clean(line))
 			return line;
@@ -95,7 +100,7 @@ static const char *complaint(const struct child *c, char *text, size_t size)
 /* Turn a child's end into an error. */
 static int failed(const struct child *c, int status, const char *what, struct qbx_err *err)
 {
-	char text[512];
+	char text[4096];
 	const char *line = complaint(c, text, sizeof(text));
 
 	if (status > 128)
@@ -106,10 +111,11 @@ static int failed(const struct child *c, int status, const char *what, struct qb
 		return err_hint(err, "make room, or set QEMUBOX_STATE_DIR");
 	}
 	if (strstr(line, "unrecognized option") || strstr(line, "unexpected argument")) {
-		err_code(err, EX_UNAVAILABLE, "%s: %s is too old: %s", what, c->name, line);
+		err_code(err, EX_UNAVAILABLE, "%s: %s is too old: %.300s", what, c->name,
+			 line);
 		return err_hint(err, HINT_VERSION);
 	}
-	return err_code(err, EX_DATAERR, "%s: %s failed: %s", what, c->name, line);
+	return err_code(err, EX_DATAERR, "%s: %s failed: %.300s", what, c->name, line);
 }
 
 static int start_mkfs(struct child *c, const char *const argv[], int in, int out,

@@ -267,7 +267,7 @@ pack() {
 }
 
 @test "mkfs.erofs fails: its own words, on one line, without control characters" {
-	stand_in 'printf "\n<E> erofs: \tbad \033[31mthing\r\n<E> erofs: more\n" >&2; exit 3'
+	stand_in 'printf "\n<W> erofs: odd\n<E> erofs: \tbad \033[31mthing\r\n<E> erofs: more\n" >&2; exit 3'
 	prepare bind "$T/root"
 	refused 65 'mkfs.erofs failed: bad  [31mthing'
 	stand_in 'exit 1'

@@ -251,6 +251,24 @@ small_tree() {
 	[ "$(jq -c .fs.process.user "$T/doc")" = '{"uid":4242,"gid":10}' ]
 }
 
+@test "an image with the same layer twice and with empty layers" {
+	small_tree a
+	small_tree b
+	tar -C "$T/a" -cf "$T/a.tar" .
+	tar -C "$T/b" -cf "$T/b.tar" .
+	head -c 1024 /dev/zero > "$T/empty.tar"
+	image "$T/image.tar" '{}' "$T/empty.tar" "$T/a.tar" "$T/empty.tar" "$T/b.tar" "$T/a.tar" "$T/empty.tar"
+	prepare oci-archive "$T/image.tar"
+	mount_disk
+	for l in b a; do tar -C "$T/want" -xf "$T/$l.tar"; done
+	same_tree "$T/want" "$T/mnt" 4
+	image "$T/image.tar" '{}' "$T/empty.tar"
+	prepare oci-archive "$T/image.tar"
+	umount "$T/mnt"
+	mount_disk
+	[ -z "$(ls -A "$T/mnt")" ]
+}
+
 @test "an image of one layer is a raw disk" {
 	odd_tree "$T/l0"
 	tar -C "$T/l0" -cf "$T/l0.tar" .

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* boot.c - what the host says at boot, decoded and checked before any of it is used */
+#include "boot.h"
+
+#include <ctype.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "guest.h"
+
+#define ENTROPY_MAX 1024u
+#define LINKS_MAX 8u
+#define ADDRESSES_MAX 32u
+#define ROUTES_MAX 256u
+#define DNS_MAX 32u
+#define NAME_MAX_LEN 253u /* of a DNS name */
+
+static int bad(struct qbx_err *err, const char *what, const char *text)
+{
+	return err_code(err, EX_DATAERR, "boot message: %s \"%.100s\" is not one", what, text);
+}
+
+static int too_many(struct qbx_err *err, const char *what, size_t n)
+{
+	return err_code(err, EX_DATAERR, "boot message: %zu %s are too many", n, what);
+}
+
+/* Letters, digits, dots, hyphens and underscores: fit for a host name and for resolv.conf. */
+static bool is_domain(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > max)
+		return false;
+	for (const char *p = text; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("._-", *p))
+			return false;
+	return true;
+}
+
+static bool is_ifname(const char *text)
+{
+	return is_domain(text, IFNAMSIZ - 1) && strcmp(text, ".") && strcmp(text, "..");
+}
+
+static int check_route(const Route *r, struct qbx_err *err)
+{
+	struct addr dst, gw;
+
+	if (addr_parse_cidr(r->dst, &dst) < 0)
+		return bad(err, "route", r->dst);
+	if (r->gw[0] && (addr_parse(r->gw, &gw) < 0 || gw.family != dst.family))
+		return bad(err, "gateway", r->gw);
+	return 0;
+}
+
+static int check_link(const Link *l, struct qbx_err *err)
+{
+	uint8_t mac[MAC_LEN];
+	struct addr a;
+
+	if (!is_ifname(l->name))
+		return bad(err, "interface name", l->name);
+	if (mac_parse(l->mac, mac) < 0)
+		return bad(err, "MAC address", l->mac);
+	if (l->mtu != 0 && (l->mtu < 68 || l->mtu > 65535))
+		return err_code(err, EX_DATAERR, "boot message: MTU %u of %s", l->mtu, l->name);
+	if (l->n_addresses > ADDRESSES_MAX)
+		return too_many(err, "addresses", l->n_addresses);
+	if (l->n_routes > ROUTES_MAX)
+		return too_many(err, "routes", l->n_routes);
+	for (size_t i = 0; i < l->n_addresses; i++)
+		if (addr_parse_cidr(l->addresses[i], &a) < 0)
+			return bad(err, "address", l->addresses[i]);
+	for (size_t i = 0; i < l->n_routes; i++)
+		if (check_route(l->routes[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int check_dns(const Boot *b, struct qbx_err *err)
+{
+	struct addr a;
+
+	if (b->n_nameservers > DNS_MAX || b->n_search > DNS_MAX)
+		return too_many(err, "name servers or search domains", b->n_nameservers + b->n_search);
+	for (size_t i = 0; i < b->n_nameservers; i++)
+		if (addr_parse(b->nameservers[i], &a) < 0)
+			return bad(err, "name server", b->nameservers[i]);
+	for (size_t i = 0; i < b->n_search; i++)
+		if (!is_domain(b->search[i], NAME_MAX_LEN))
+			return bad(err, "search domain", b->search[i]);
+	return 0;
+}
+
+static int check(const Boot *b, struct qbx_err *err)
+{
+	if (b->error[0])
+		return err_code(err, EX_NOPERM, "the host refuses this guest: %.500s", b->error);
+	if (b->token.len != GUEST_TOKEN_LEN)
+		return err_code(err, EX_DATAERR, "boot message: token of %zu bytes", b->token.len);
+	if (b->time_ns < 0)
+		return err_code(err, EX_DATAERR, "boot message: time before 1970");
+	if (b->entropy.len > ENTROPY_MAX)
+		return too_many(err, "bytes of entropy", b->entropy.len);
+	if (b->hostname[0] && !is_domain(b->hostname, 64))
+		return bad(err, "host name", b->hostname);
+	if (b->n_links > LINKS_MAX)
+		return too_many(err, "links", b->n_links);
+	for (size_t i = 0; i < b->n_links; i++)
+		if (check_link(b->links[i], err) < 0)
+			return -1;
+	return check_dns(b, err);
+}
+
+Boot *boot_parse(const uint8_t *data, size_t len, struct qbx_err *err)
+{
+	Boot *b = qemubox__guest__v1__boot__unpack(NULL, len, data);
+
+	if (!b) {
+		err_code(err, EX_DATAERR, "boot message: does not parse");
+		return NULL;
+	}
+	if (check(b, err) < 0) {
+		boot_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void boot_free(Boot *boot)
+{
+	if (boot)
+		qemubox__guest__v1__boot__free_unpacked(boot, NULL);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* boot.h - from the hello to a configured guest */
+#ifndef QBX_INIT_BOOT_H
+#define QBX_INIT_BOOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "addr.h"
+#include "err.h"
+#include "guest.pb-c.h"
+
+typedef Qemubox__Guest__V1__Boot Boot;
+typedef Qemubox__Guest__V1__Link Link;
+typedef Qemubox__Guest__V1__Route Route;
+
+/* boot.c */
+
+/**
+ * boot_parse() - decode a Boot message and check all that is in it
+ * @data, @len: the message without its length, at most GUEST_MESSAGE_MAX bytes
+ * Return: the message, for boot_free(), or NULL with @err; a Boot that refuses this guest is an
+ * error with the host's text.
+ */
+Boot *boot_parse(const uint8_t *data, size_t len, struct qbx_err *err) _must_check_;
+void boot_free(Boot *boot);
+
+/* hello.c */
+
+/**
+ * hello() - say hello to the host on vsock port @port and wait for its Boot
+ * Blocks, for 30 seconds at most. Return: as boot_parse().
+ */
+Boot *hello(unsigned port, struct qbx_err *err) _must_check_;
+
+/* setup.c */
+
+/** setup() - clock, entropy, host name, resolv.conf and network, as @boot says */
+int setup(const Boot *boot, struct qbx_err *err) _must_check_;
+
+/* net.c */
+
+/** net_setup() - lo, and each link by its MAC address: name, MTU, addresses, routes, up */
+int net_setup(const Boot *boot, struct qbx_err *err) _must_check_;
+
+#endif

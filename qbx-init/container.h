@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* container.h - a container's life, from bundle to nothing */
+#ifndef QBX_INIT_CONTAINER_H
+#define QBX_INIT_CONTAINER_H
+
+#include "box.h"
+#include "crun.h"
+#include "process.h"
+#include "spec.h"
+
+/*
+ * CREATING -> CREATED -> STARTING -> RUNNING -> STOPPED -> DELETING -> gone
+ * A created one can also stop, or be deleted, which kills it first. In the states that end in -ING a
+ * crun works for the call in @call, and other calls that would need crun are refused.
+ */
+enum container_state {
+	CONTAINER_CREATING,
+	CONTAINER_CREATED,
+	CONTAINER_STARTING,
+	CONTAINER_RUNNING,
+	CONTAINER_STOPPED,
+	CONTAINER_DELETING,
+};
+
+struct container {
+	struct vm *vm;
+	struct container *next;
+	enum container_state state;
+	char id[BOX_NAME_MAX + 1];
+	char dir[sizeof(BUNDLE_ROOT) + 1 + BOX_NAME_MAX]; /* the bundle, here */
+	char *bundle;					  /* the bundle, as the host calls it */
+	char cgroup[SPEC_CGROUP_MAX];
+	struct process init;
+	struct ttrpc_call *call; /* waits for crun, or for init to end */
+};
+
+struct container *container_find(const struct vm *vm, const char *id);
+
+/* Each answers @call, now or later. */
+void container_create(struct vm *vm, struct ttrpc_call *call,
+		      const Qemubox__Task__CreateRequest *r);
+void container_start(struct container *c, struct ttrpc_call *call);
+void container_delete(struct container *c, struct ttrpc_call *call);
+
+/** container_unmount() - leave its file systems in order, for the machine is going down */
+void container_unmount(struct container *c);
+
+#endif

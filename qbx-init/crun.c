@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crun.c - have crun(1) do something */
+#include "crun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "io.h"
+#include "log.h"
+#include "proc.h"
+
+#define PATIENCE_MS 60000u
+#define ARGS_MAX 16u
+#define LOG_MAX (256u << 10)
+
+struct crun {
+	struct vm *vm;
+	pid_t pid;
+	char *log, *command;
+	struct watch *timer;
+	bool late;
+	crun_done_fn *done;
+	void *arg;
+};
+
+static bool line_message(const char *line, size_t len, char message[CRUN_MESSAGE_MAX])
+{
+	json_auto_t *j = json_loadb(line, len, 0, NULL);
+	const char *level = json_string_value(json_object_get(j, "level"));
+	const char *msg = json_string_value(json_object_get(j, "msg"));
+
+	if (!level || !msg || strcmp(level, "error"))
+		return false;
+	snprintf(message, CRUN_MESSAGE_MAX, "%s", msg);
+	err_clean(message);
+	return message[0] != '\0';
+}
+
+void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX])
+{
+	message[0] = '\0';
+	while (len > 0) {
+		const char *newline = memchr(log, '\n', len);
+		size_t line = newline ? (size_t)(newline - log) : len;
+
+		if (line_message(log, line, message))
+			return;
+		if (newline)
+			line++;
+		log += line;
+		len -= line;
+	}
+}
+
+int crun_errno(const char *message)
+{
+	static const int told_apart[] = { ENOENT, EACCES, ENOEXEC };
+	size_t len = strlen(message);
+
+	for (size_t i = 0; i < ARRAY_SIZE(told_apart); i++) {
+		const char *text = strerror(told_apart[i]);
+
+		if (len >= strlen(text) && !strcmp(message + len - strlen(text), text))
+			return told_apart[i];
+	}
+	return 0;
+}
+
+/* What went wrong, in crun's own words where it left any. */
+static void explain(const struct crun *c, int status, struct qbx_err *err)
+{
+	_cleanup_free_ char *log = NULL;
+	char message[CRUN_MESSAGE_MAX] = "";
+	struct qbx_err unread = { 0 };
+	size_t len;
+
+	if (c->late) {
+		err_sys(err, ETIMEDOUT, "crun %s", c->command);
+		return;
+	}
+	if (io_read_file(AT_FDCWD, c->log, LOG_MAX, &log, &len, &unread) == 0)
+		crun_log_message(log, len, message);
+	if (message[0])
+		err_code(err, EX_UNAVAILABLE, "crun %s: %s", c->command, message);
+	else
+		err_code(err, EX_UNAVAILABLE, "crun %s: exit status %d, and it left no error",
+			 c->command, status);
+	err->sys = crun_errno(message);
+}
+
+static void crun_free(struct crun *c)
+{
+	loop_remove(c->timer);
+	free(c->log);
+	free(c->command);
+	free(c);
+}
+
+static void on_exit_status(void *arg, int status)
+{
+	struct crun *c = arg;
+	crun_done_fn *done = c->done;
+	void *done_arg = c->arg;
+	struct qbx_err err = { 0 };
+	bool failed = status != 0;
+
+	if (failed)
+		explain(c, status, &err);
+	crun_free(c);
+	done(done_arg, failed ? &err : NULL);
+}
+
+static void on_late(void *arg)
+{
+	struct crun *c = arg;
+
+	c->timer = NULL;
+	c->late = true;
+	kill(c->pid, SIGKILL);
+}
+
+static int spawn(struct crun *c, const char *const *args, const int *fds, struct qbx_err *err)
+{
+	char log_option[512];
+	const char *argv[ARGS_MAX + 8] = {
+		"crun", "--root=" CRUN_ROOT, "--cgroup-manager=cgroupfs", log_option,
+		"--log-format=json",
+	};
+	struct proc_fd map[3];
+	struct proc_spec spec = { .argv = argv, .cwd = "/", .fds = map, .netns = -1 };
+	int pidfd;
+
+	for (size_t i = 0, n = 5; args[i]; i++, n++) {
+		if (i == ARGS_MAX)
+			BUG("too many arguments for crun");
+		argv[n] = args[i];
+	}
+	for (int to = 0; fds && to < 3; to++)
+		if (fds[to] >= 0)
+			map[spec.nfds++] = (struct proc_fd){ fds[to], to };
+	snprintf(log_option, sizeof(log_option), "--log=%s", c->log);
+	if (proc_spawn(&spec, &c->pid, &pidfd, err) < 0)
+		return -1;
+	close(pidfd); /* our children keep their pid until child.c reaps them */
+	return child_watch(c->vm, c->pid, on_exit_status, c, err);
+}
+
+int crun_run(struct vm *vm, const char *bundle, const char *const *args, const int *fds,
+	     crun_done_fn *done, void *arg, struct qbx_err *err)
+{
+	struct crun *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_sys(err, ENOMEM, "run crun");
+	c->vm = vm;
+	c->done = done;
+	c->arg = arg;
+	c->command = strdup(args[0]);
+	if (!c->command || asprintf(&c->log, "%s/crun.log", bundle) < 0) {
+		c->log = NULL;
+		crun_free(c);
+		return err_sys(err, ENOMEM, "run crun");
+	}
+	if (unlink(c->log) < 0 && errno != ENOENT)
+		log_warn("%s: %s", c->log, strerror(errno));
+	c->timer = loop_add_timer(vm->loop, PATIENCE_MS, on_late, c, err);
+	if (!c->timer || spawn(c, args, fds, err) < 0) {
+		crun_free(c);
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crun.h - have crun(1) do something */
+#ifndef QBX_INIT_CRUN_H
+#define QBX_INIT_CRUN_H
+
+#include "init.h"
+
+#define CRUN_MESSAGE_MAX 400u
+
+/** crun_done_fn - @err is NULL when crun succeeded, else what crun said. */
+typedef void crun_done_fn(void *arg, const struct qbx_err *err);
+
+/**
+ * crun_run() - start "crun ARGS..."
+ * @bundle: the container's bundle directory, where crun leaves its log
+ * @args: NULL-terminated; the first one is the command
+ * @fds: stdin, stdout and stderr for crun and what it starts; -1 for /dev/null; NULL for all three
+ * @done: called once, from the loop, when crun has ended; a crun that takes too long is killed
+ */
+int crun_run(struct vm *vm, const char *bundle, const char *const *args, const int *fds,
+	     crun_done_fn *done, void *arg, struct qbx_err *err) _must_check_;
+
+/**
+ * crun_log_message() - the first error in a log that crun wrote with --log-format=json
+ * @message: set to its text, cleaned and cut to CRUN_MESSAGE_MAX bytes; "" when there is none
+ */
+void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX]);
+
+/** crun_errno() - the errno that is the cause in crun's text, if it is one that callers tell apart */
+int crun_errno(const char *message);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* init.h - PID 1 of the guest: what its parts show each other */
+#ifndef QBX_INIT_H
+#define QBX_INIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "err.h"
+#include "guest.h"
+#include "loop.h"
+#include "task.pb-c.h"
+#include "ttrpc.h"
+
+#define BUNDLE_ROOT "/run/qbx" /* a container's bundle is BUNDLE_ROOT/<id> */
+#define CRUN_ROOT "/run/crun"  /* crun's own state */
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define CONTAINERS_MAX 64u
+
+struct child;
+struct container;
+struct door;
+struct parked;
+
+/* The guest as a whole. One VM holds any number of containers, which know nothing of each other. */
+struct vm {
+	struct loop *loop;
+	uint8_t token[GUEST_TOKEN_LEN];
+	struct child *children;	      /* child.c: processes whose end somebody wants to know */
+	struct visitor *visitors;     /* door.c: connections that have yet to show the token */
+	struct parked *parked;	      /* door.c: streams that wait for their container */
+	unsigned nvisitors, nparked, nconns;
+	struct container *containers; /* container.c */
+	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
+	struct ttrpc_conn *last_conn; /* the power goes when it closes */
+	bool going_down;
+};
+
+/* power.c */
+
+/** power_off() - end the machine, so that QEMU ends as well; does not return. */
+_Noreturn void power_off(void);
+
+/** die() - print one line and power_off(): what PID 1 does where others exit. */
+_Noreturn void die(const struct qbx_err *err);
+
+/* root.c */
+
+/** root_make() - console, a root that pivot_root can leave, and every file system of the guest */
+int root_make(struct qbx_err *err) _must_check_;
+
+/* cmdline.c */
+
+/**
+ * cmdline_port() - the number in "qbx.port=N" of a kernel command line
+ * Return: the port, 1 to UINT32_MAX - 1, or 0 with @err when it is missing or not a port.
+ */
+unsigned cmdline_port(const char *cmdline, struct qbx_err *err) _must_check_;
+
+/* child.c */
+
+/** child_fn - a watched child ended; @status is proc_exit_status(). */
+typedef void child_fn(void *arg, int status);
+
+/** child_start() - from here on every child of PID 1, ours or inherited, is reaped. */
+int child_start(struct vm *vm, struct qbx_err *err) _must_check_;
+
+/**
+ * child_watch() - have @fn called, once, from the loop, when the child @pid ends
+ * Until then @pid stays that process, because nobody else reaps. ESRCH if it is no child of ours.
+ */
+int child_watch(struct vm *vm, pid_t pid, child_fn *fn, void *arg, struct qbx_err *err) _must_check_;
+
+/* door.c: ports 1024 and 1025 */
+
+/** door_open() - listen; connections are served once loop_run() runs and vm->token is set. */
+int door_open(struct vm *vm, struct qbx_err *err) _must_check_;
+
+/** door_claim() - the parked connection of a stream. Return: socket, the caller's; -1 if none. */
+int door_claim(struct vm *vm, uint32_t stream);
+
+/* task.c, shutdown.c: what port 1024 serves */
+
+/** task_methods - GUEST_TASK_SERVICE and GUEST_SERVICE; the argument is the struct vm. */
+extern const struct ttrpc_method task_methods[];
+
+void shutdown_handle(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg);
+
+/** shutdown_check() - a container ended or a connection closed: can the guest go down now? */
+void shutdown_check(struct vm *vm);
+void shutdown_closed(struct vm *vm, const struct ttrpc_conn *conn);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net.c - the guest's interfaces, through rtnetlink(7) */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "boot.h"
+#include "io.h"
+
+/* One request: a header, a family's own struct, then attributes. */
+struct request {
+	struct nlmsghdr head;
+	union {
+		struct ifinfomsg link;
+		struct ifaddrmsg addr;
+		struct rtmsg route;
+	};
+	uint8_t attributes[256];
+};
+
+static void request_init(struct request *r, uint16_t type, uint16_t flags, size_t len)
+{
+	memset(r, 0, sizeof(*r));
+	r->head.nlmsg_type = type;
+	r->head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	r->head.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
+}
+
+static void add_attribute(struct request *r, uint16_t type, const void *data, size_t len)
+{
+	size_t at = NLMSG_ALIGN(r->head.nlmsg_len);
+	struct rtattr *a = (struct rtattr *)((uint8_t *)r + at);
+
+	if (at + RTA_SPACE(len) > sizeof(*r))
+		BUG("netlink request too long");
+	a->rta_type = type;
+	a->rta_len = (uint16_t)RTA_LENGTH(len);
+	memcpy(RTA_DATA(a), data, len);
+	r->head.nlmsg_len = (uint32_t)(at + RTA_LENGTH(len));
+}
+
+/* Have the kernel do it. Return: 0, or -1 with errno. */
+static int perform(int nl, struct request *r)
+{
+	uint8_t answer[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *head = (struct nlmsghdr *)answer;
+	struct nlmsgerr *e = NLMSG_DATA(head);
+	ssize_t n;
+
+	if (send(nl, r, r->head.nlmsg_len, 0) < 0)
+		return -1;
+	do
+		n = recv(nl, answer, sizeof(answer), 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -1;
+	if ((size_t)n < NLMSG_LENGTH(sizeof(*e)) || head->nlmsg_type != NLMSG_ERROR) {
+		errno = EPROTO;
+		return -1;
+	}
+	errno = -e->error;
+	return e->error ? -1 : 0;
+}
+
+static int set_link(int nl, unsigned index, const char *name, unsigned mtu, bool up)
+{
+	struct request r;
+
+	request_init(&r, RTM_NEWLINK, 0, sizeof(r.link));
+	r.link.ifi_index = (int)index;
+	if (up)
+		r.link.ifi_flags = r.link.ifi_change = IFF_UP;
+	if (name)
+		add_attribute(&r, IFLA_IFNAME, name, strlen(name) + 1);
+	if (mtu)
+		add_attribute(&r, IFLA_MTU, &mtu, sizeof(mtu));
+	return perform(nl, &r);
+}
+
+static int add_address(int nl, unsigned index, const char *text)
+{
+	uint32_t nodad = IFA_F_NODAD, host, all;
+	struct request r;
+	struct addr a;
+
+	if (addr_parse_cidr(text, &a) < 0)
+		BUG("address was not checked");
+	request_init(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof(r.addr));
+	r.addr.ifa_family = (uint8_t)a.family;
+	r.addr.ifa_prefixlen = (uint8_t)a.prefix;
+	r.addr.ifa_index = index;
+	add_attribute(&r, IFA_LOCAL, a.bytes, a.len);
+	add_attribute(&r, IFA_ADDRESS, a.bytes, a.len);
+	if (a.family == AF_INET6) {
+		add_attribute(&r, IFA_FLAGS, &nodad, sizeof(nodad));
+	} else if (a.prefix < 31) {
+		memcpy(&host, a.bytes, sizeof(host));
+		all = host | htonl(UINT32_MAX >> a.prefix);
+		add_attribute(&r, IFA_BROADCAST, &all, sizeof(all));
+	}
+	return perform(nl, &r);
+}
+
+static int add_route(int nl, unsigned index, const Route *route)
+{
+	struct request r;
+	struct addr dst, gw;
+
+	if (addr_parse_cidr(route->dst, &dst) < 0 || (route->gw[0] && addr_parse(route->gw, &gw) < 0))
+		BUG("route was not checked");
+	/* Bits below the prefix make the kernel refuse the route. */
+	for (unsigned bit = dst.prefix; bit < dst.len * 8; bit++)
+		dst.bytes[bit / 8] &= (unsigned char)~(0x80u >> bit % 8);
+	request_init(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof(r.route));
+	r.route.rtm_family = (uint8_t)dst.family;
+	r.route.rtm_dst_len = (uint8_t)dst.prefix;
+	r.route.rtm_table = RT_TABLE_MAIN;
+	r.route.rtm_protocol = RTPROT_BOOT;
+	r.route.rtm_type = RTN_UNICAST;
+	r.route.rtm_scope = route->gw[0] ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+	add_attribute(&r, RTA_OIF, &index, sizeof(index));
+	if (dst.prefix)
+		add_attribute(&r, RTA_DST, dst.bytes, dst.len);
+	if (route->gw[0])
+		add_attribute(&r, RTA_GATEWAY, gw.bytes, gw.len);
+	return perform(nl, &r);
+}
+
+/* The interface with that MAC address. Return: its index, or 0. */
+static unsigned find_nic(const uint8_t mac[MAC_LEN])
+{
+	struct if_nameindex *all = if_nameindex();
+	unsigned index = 0;
+
+	for (struct if_nameindex *i = all; i && i->if_index && !index; i++) {
+		char path[64], text[32] = "";
+		_cleanup_fclose_ FILE *f = NULL;
+		uint8_t its[MAC_LEN];
+
+		snprintf(path, sizeof(path), "/sys/class/net/%s/address", i->if_name);
+		f = fopen(path, "re");
+		if (!f || !fgets(text, sizeof(text), f))
+			continue;
+		text[strcspn(text, "\n")] = '\0';
+		if (mac_parse(text, its) == 0 && !memcmp(its, mac, MAC_LEN))
+			index = i->if_index;
+	}
+	if (all)
+		if_freenameindex(all);
+	return index;
+}
+
+/* Routes on the link first: gateways are reached over them. */
+static int add_routes(int nl, unsigned index, const Link *l, bool with_gw, struct qbx_err *err)
+{
+	for (size_t i = 0; i < l->n_routes; i++) {
+		const Route *r = l->routes[i];
+
+		if ((r->gw[0] != '\0') == with_gw && add_route(nl, index, r) < 0)
+			return err_sys(err, errno, "route %s via %s on %s", r->dst,
+				       with_gw ? r->gw : "link", l->name);
+	}
+	return 0;
+}
+
+static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
+{
+	if (set_link(nl, index, l->name, l->mtu, false) < 0)
+		return err_sys(err, errno, "set name and MTU %u of interface %s", l->mtu, l->name);
+	for (size_t i = 0; i < l->n_addresses; i++)
+		if (add_address(nl, index, l->addresses[i]) < 0)
+			return err_sys(err, errno, "address %s on %s", l->addresses[i], l->name);
+	if (set_link(nl, index, NULL, 0, true) < 0)
+		return err_sys(err, errno, "set interface %s up", l->name);
+	if (add_routes(nl, index, l, false, err) < 0)
+		return -1;
+	return add_routes(nl, index, l, true, err);
+}
+
+/* Find every NIC, and give it a name that no other one is about to be given. */
+static int find_all(int nl, const Boot *boot, unsigned *indexes, struct qbx_err *err)
+{
+	uint8_t mac[MAC_LEN];
+	char aside[IFNAMSIZ];
+
+	for (size_t i = 0; i < boot->n_links; i++) {
+		const Link *l = boot->links[i];
+
+		if (mac_parse(l->mac, mac) < 0)
+			BUG("MAC address was not checked");
+		indexes[i] = find_nic(mac);
+		if (!indexes[i])
+			return err_code(err, EX_UNAVAILABLE, "no network interface has the address %s",
+					l->mac);
+		if (boot->n_links == 1)
+			break;
+		snprintf(aside, sizeof(aside), "qbx%u", indexes[i]);
+		if (set_link(nl, indexes[i], aside, 0, false) < 0)
+			return err_sys(err, errno, "rename interface %s", l->name);
+	}
+	return 0;
+}
+
+int net_setup(const Boot *boot, struct qbx_err *err)
+{
+	_cleanup_close_ int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	_cleanup_free_ unsigned *indexes = calloc(boot->n_links + 1, sizeof(*indexes));
+
+	if (nl < 0 || !indexes)
+		return err_sys(err, nl < 0 ? errno : ENOMEM, "open rtnetlink");
+	if (set_link(nl, if_nametoindex("lo"), NULL, 0, true) < 0)
+		return err_sys(err, errno, "set interface lo up");
+	if (find_all(nl, boot, indexes, err) < 0)
+		return -1;
+	for (size_t i = 0; i < boot->n_links; i++)
+		if (set_up(nl, indexes[i], boot->links[i], err) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* process.c - one process that the host knows */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "io.h"
+#include "log.h"
+
+#define DRAIN_MS 10000u
+
+struct waiter {
+	struct waiter *next;
+	struct ttrpc_call *call;
+};
+
+int stream_number(const char *name, uint32_t *number)
+{
+	const char *digits = name + strlen(GUEST_STREAM_PREFIX);
+	unsigned long n;
+	size_t len;
+
+	if (strncmp(name, GUEST_STREAM_PREFIX, strlen(GUEST_STREAM_PREFIX)))
+		return -1;
+	len = strspn(digits, "0123456789");
+	if (len == 0 || len > 10 || digits[len])
+		return -1;
+	n = strtoul(digits, NULL, 10);
+	if (n == 0 || n > UINT32_MAX)
+		return -1;
+	*number = (uint32_t)n;
+	return 0;
+}
+
+void process_init(struct process *p, struct vm *vm, loop_fn *on_end, void *arg)
+{
+	memset(p, 0, sizeof(*p));
+	p->vm = vm;
+	p->on_end = on_end;
+	p->arg = arg;
+}
+
+/* ---- the end ---- */
+
+static void answer(struct ttrpc_call *call, const struct process *p)
+{
+	Qemubox__Task__WaitResponse r = QEMUBOX__TASK__WAIT_RESPONSE__INIT;
+	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+	at.seconds = p->ended_at.tv_sec;
+	at.nanos = (int32_t)p->ended_at.tv_nsec;
+	r.exit_status = (uint32_t)p->status;
+	r.exited_at = &at;
+	ttrpc_reply(call, &r.base);
+}
+
+static void tell(struct process *p)
+{
+	loop_remove(take_ptr(p->drain));
+	p->told = true;
+	while (p->waiters) {
+		struct waiter *w = p->waiters;
+
+		p->waiters = w->next;
+		answer(w->call, p);
+		free(w);
+	}
+}
+
+static void tell_if_drained(struct process *p)
+{
+	bool drained = p->late || (!p->streams[1] && !p->streams[2]);
+
+	if (p->ended && drained && !p->told && !p->held)
+		tell(p);
+}
+
+static void on_drain_timeout(void *arg)
+{
+	struct process *p = arg;
+
+	p->drain = NULL;
+	log_warn("process %d ended, but the host does not read its output", (int)p->pid);
+	/* The streams go on until Delete: nothing is thrown away that may still be read. */
+	p->late = true;
+	tell_if_drained(p);
+}
+
+static void on_ended(void *arg, int status)
+{
+	struct process *p = arg;
+	struct qbx_err err = { 0 };
+
+	p->ended = true;
+	p->status = status;
+	clock_gettime(CLOCK_REALTIME, &p->ended_at);
+	p->drain = loop_add_timer(p->vm->loop, DRAIN_MS, on_drain_timeout, p, &err);
+	if (!p->drain)
+		log_warn("%s", err.msg);
+	tell_if_drained(p);
+	p->on_end(p->arg);
+}
+
+int process_watch(struct process *p, pid_t pid, struct qbx_err *err)
+{
+	if (child_watch(p->vm, pid, on_ended, p, err) < 0)
+		return -1;
+	p->pid = pid;
+	return 0;
+}
+
+void process_hold(struct process *p, bool hold)
+{
+	p->held = hold;
+	tell_if_drained(p);
+}
+
+/* Those whose connection has gone would otherwise pile up behind a process that never ends. */
+static void forget_gone_waiters(struct process *p)
+{
+	for (struct waiter **at = &p->waiters; *at;) {
+		struct waiter *w = *at;
+
+		if (ttrpc_call_conn(w->call)) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		ttrpc_fail(w->call, TTRPC_CANCELLED, "gone");
+		free(w);
+	}
+}
+
+void process_wait(struct process *p, struct ttrpc_call *call)
+{
+	struct waiter *w;
+
+	if (p->told) {
+		answer(call, p);
+		return;
+	}
+	forget_gone_waiters(p);
+	w = malloc(sizeof(*w));
+	if (!w) {
+		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "wait: out of memory");
+		return;
+	}
+	w->call = call;
+	w->next = p->waiters;
+	p->waiters = w;
+}
+
+/* ---- stdio ---- */
+
+static void stream_over(struct process *p, int n, enum stream_end end)
+{
+	static const char *const names[] = { "stdin", "stdout", "stderr" };
+
+	p->streams[n] = NULL;
+	if (end == STREAM_BROKEN)
+		log_warn("process %d: the host dropped its %s", (int)p->pid, names[n]);
+	tell_if_drained(p);
+}
+
+static void on_stdin_over(void *arg, enum stream_end end)
+{
+	stream_over(arg, 0, end);
+}
+
+static void on_stdout_over(void *arg, enum stream_end end)
+{
+	stream_over(arg, 1, end);
+}
+
+static void on_stderr_over(void *arg, enum stream_end end)
+{
+	stream_over(arg, 2, end);
+}
+
+/* A pipe between stream number n and the process, which gets *theirs. */
+static int open_stream(struct process *p, int n, int *theirs, struct qbx_err *err)
+{
+	static stream_done_fn *const over[] = { on_stdin_over, on_stdout_over, on_stderr_over };
+	uint32_t number;
+	int ends[2], ours, sock;
+
+	if (stream_number(p->io[n], &number) < 0)
+		return err_code(err, EX_DATAERR, "stdio \"%.64s\" is not \"stream:N\"", p->io[n]);
+	sock = door_claim(p->vm, number);
+	if (sock < 0)
+		return err_code(err, EX_CONFIG, "stream %u was not dialled", number);
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		close(sock);
+		return err_sys(err, errno, "make a pipe");
+	}
+	*theirs = ends[n == 0 ? 0 : 1];
+	ours = ends[n == 0 ? 1 : 0];
+	if (io_set_nonblock(ours, 1) < 0) {
+		close(sock);
+		close(ours);
+		return err_sys(err, errno, "make a pipe");
+	}
+	p->streams[n] = n == 0 ? stream_recv(p->vm->loop, sock, ours, over[n], p, err)
+			       : stream_send(p->vm->loop, ours, sock, over[n], p, err);
+	return p->streams[n] ? 0 : -1;
+}
+
+int process_open_io(struct process *p, const char *const names[3], int fds[3], struct qbx_err *err)
+{
+	for (int n = 0; n < 3; n++)
+		fds[n] = -1;
+	for (int n = 0; n < 3; n++) {
+		p->io[n] = strdup(names[n]);
+		if (!p->io[n])
+			return err_sys(err, ENOMEM, "connect stdio");
+		if (names[n][0] && open_stream(p, n, &fds[n], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void process_free(struct process *p)
+{
+	if (p->ended)
+		tell(p);
+	while (p->waiters) {
+		struct waiter *w = p->waiters;
+
+		p->waiters = w->next;
+		ttrpc_fail(w->call, TTRPC_NOT_FOUND, "it never ran");
+		free(w);
+	}
+	for (int n = 0; n < 3; n++) {
+		stream_free(p->streams[n]);
+		free(p->io[n]);
+	}
+}

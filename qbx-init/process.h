@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* process.h - one process that the host knows: its stdio, its end, and who waits for that */
+#ifndef QBX_INIT_PROCESS_H
+#define QBX_INIT_PROCESS_H
+
+#include "init.h"
+#include "stream.h"
+
+/*
+ * The end of a process is told when it has ended, when what it wrote has reached the host, and when
+ * nobody holds it back. A host that does not read may delay it by DRAIN_MS, not more.
+ */
+struct process {
+	struct vm *vm;
+	pid_t pid; /* 0: not yet known */
+	bool ended, told, held;
+	bool late; /* the host did not read in time */
+	int status; /* as proc_exit_status() gives it */
+	struct timespec ended_at;
+	char *io[3];		   /* as the host named them */
+	struct stream *streams[3]; /* NULL: none, or over */
+	struct watch *drain;
+	struct waiter *waiters;
+	loop_fn *on_end; /* called when it has ended, before that is told */
+	void *arg;
+};
+
+/**
+ * process_init() - an empty process; process_free() takes back all that it gets later
+ * @on_end: called once with @arg, from the loop, when it has ended
+ */
+void process_init(struct process *p, struct vm *vm, loop_fn *on_end, void *arg);
+void process_free(struct process *p);
+
+/**
+ * process_open_io() - connect its stdio to the streams that the host dialled
+ * @names: "stream:N" or "" for stdin, stdout and stderr; kept as copies
+ * @fds: set to what the process is to have as 0, 1 and 2: the caller's, or -1 for /dev/null
+ */
+int process_open_io(struct process *p, const char *const names[3], int fds[3],
+		    struct qbx_err *err) _must_check_;
+
+/** process_watch() - it runs, as @pid, a child of ours */
+int process_watch(struct process *p, pid_t pid, struct qbx_err *err) _must_check_;
+
+/** process_hold() - hold the telling of its end back, or let it go */
+void process_hold(struct process *p, bool hold);
+
+/** process_wait() - answer @call, a Wait, when its end is told */
+void process_wait(struct process *p, struct ttrpc_call *call);
+
+/** stream_number() - N of "stream:N". Return: 0, or -1 when @name is anything else. */
+int stream_number(const char *name, uint32_t *number);
+
+#endif

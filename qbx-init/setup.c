@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* setup.c - make the guest what the boot message says */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "boot.h"
+#include "io.h"
+
+static int set_clock(int64_t ns, struct qbx_err *err)
+{
+	struct timespec now = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	if (ns == 0)
+		return 0;
+	if (clock_settime(CLOCK_REALTIME, &now) < 0)
+		return err_sys(err, errno, "set the clock");
+	return 0;
+}
+
+/* Credited: the bytes come from the host's own generator, which the guest has to trust anyway. */
+static int add_entropy(const ProtobufCBinaryData *bytes, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
+	_cleanup_free_ struct rand_pool_info *pool = malloc(sizeof(*pool) + bytes->len);
+
+	if (bytes->len == 0)
+		return 0;
+	if (!pool)
+		return err_sys(err, ENOMEM, "add entropy");
+	pool->entropy_count = (int)bytes->len * 8;
+	pool->buf_size = (int)bytes->len;
+	memcpy(pool->buf, bytes->data, bytes->len);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0)
+		return err_sys(err, errno, "add entropy");
+	return 0;
+}
+
+static int set_hostname(const char *name, struct qbx_err *err)
+{
+	if (name[0] && sethostname(name, strlen(name)) < 0)
+		return err_sys(err, errno, "set the host name %s", name);
+	return 0;
+}
+
+static int write_resolv_conf(const Boot *b, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	FILE *f;
+	size_t len;
+
+	if (b->n_nameservers == 0 && b->n_search == 0)
+		return 0;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return err_sys(err, errno, "write /etc/resolv.conf");
+	for (size_t i = 0; i < b->n_nameservers; i++)
+		fprintf(f, "nameserver %s\n", b->nameservers[i]);
+	if (b->n_search)
+		fputs("search", f);
+	for (size_t i = 0; i < b->n_search; i++)
+		fprintf(f, " %s", b->search[i]);
+	if (b->n_search)
+		fputc('\n', f);
+	if (fclose(f) != 0)
+		return err_sys(err, errno, "write /etc/resolv.conf");
+	return io_write_file(AT_FDCWD, "/etc/resolv.conf", 0644, text, len, err);
+}
+
+int setup(const Boot *boot, struct qbx_err *err)
+{
+	if (set_clock(boot->time_ns, err) < 0 || add_entropy(&boot->entropy, err) < 0 ||
+	    set_hostname(boot->hostname, err) < 0 || write_resolv_conf(boot, err) < 0)
+		return -1;
+	return net_setup(boot, err);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec.c - the host's config.json, made fit for a guest
+ *
+ * The rule: what a path or a label of the host stands for does not exist here. Where the VM itself is
+ * the better answer (network namespace, root), it takes its place; where leaving it out only removes a
+ * second lock (AppArmor, SELinux), that is logged; all else is refused, by name.
+ */
+#include "spec.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "json.h"
+#include "log.h"
+
+static int refuse(struct qbx_err *err, const char *what, const char *why)
+{
+	return err_code(err, EX_DATAERR, "OCI spec: %s %s", what, why);
+}
+
+/* A member that must be of a type if it is there at all. Return: 0 with *@out maybe NULL, or -1. */
+static int member(json_t *o, const char *key, json_type type, json_t **out, struct qbx_err *err)
+{
+	*out = json_object_get(o, key);
+	if (json_is_null(*out))
+		*out = NULL;
+	if (*out && json_typeof(*out) != type)
+		return refuse(err, key, "has the wrong type");
+	return 0;
+}
+
+static int member_string(json_t *o, const char *key, const char **out, struct qbx_err *err)
+{
+	json_t *j;
+
+	if (member(o, key, JSON_STRING, &j, err) < 0)
+		return -1;
+	*out = j ? json_string_value(j) : "";
+	return 0;
+}
+
+/* An object member, made when absent. */
+static int member_object(json_t *o, const char *key, json_t **out, struct qbx_err *err)
+{
+	if (member(o, key, JSON_OBJECT, out, err) < 0)
+		return -1;
+	if (!*out) {
+		*out = json_object();
+		if (json_object_set_new(o, key, *out) < 0)
+			return err_code(err, EX_OSERR, "OCI spec: out of memory");
+	}
+	return 0;
+}
+
+static int adapt_root(struct spec *s, struct qbx_err *err)
+{
+	json_t *root;
+
+	if (member_object(s->json, "root", &root, err) < 0)
+		return -1;
+	if (json_object_set_new(root, "path", json_string(s->rootfs)) < 0)
+		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+	return 0;
+}
+
+static void drop_label(json_t *o, const char *key)
+{
+	const char *label = json_string_value(json_object_get(o, key));
+
+	if (label && label[0])
+		log_info("%s \"%.64s\" is dropped: the guest has no such policy", key, label);
+	json_object_del(o, key);
+}
+
+static int adapt_process(struct spec *s, struct qbx_err *err)
+{
+	json_t *process, *terminal, *args;
+
+	if (member(s->json, "process", JSON_OBJECT, &process, err) < 0)
+		return -1;
+	if (!process)
+		return refuse(err, "process", "is missing");
+	if (member(process, "args", JSON_ARRAY, &args, err) < 0)
+		return -1;
+	if (json_array_size(args) == 0 || !json_is_string(json_array_get(args, 0)))
+		return refuse(err, "process.args", "names no program");
+	terminal = json_object_get(process, "terminal");
+	if (json_is_true(terminal) != s->terminal)
+		return refuse(err, "process.terminal", "is not what the request says");
+	drop_label(process, "apparmorProfile");
+	drop_label(process, "selinuxLabel");
+	return 0;
+}
+
+/* Every kind of hook names a program of the host; lists that are empty name none. */
+static int adapt_hooks(struct spec *s, struct qbx_err *err)
+{
+	json_t *hooks, *list;
+	const char *kind;
+
+	if (member(s->json, "hooks", JSON_OBJECT, &hooks, err) < 0)
+		return -1;
+	json_object_foreach(hooks, kind, list)
+		if (!json_is_null(list) && json_array_size(list) > 0) {
+			err_code(err, EX_DATAERR,
+				 "OCI spec: hooks.%.32s names programs that the guest does not have",
+				 kind);
+			return -1;
+		}
+	json_object_del(s->json, "hooks");
+	return 0;
+}
+
+/* Is this mount's source a path of the host? File systems without a device are all made here. */
+static bool needs_host(const char *type, json_t *options)
+{
+	static const char *const own[] = { "proc",   "sysfs",  "tmpfs",	 "devpts",
+					   "mqueue", "cgroup", "cgroup2" };
+	json_t *option;
+	size_t i;
+
+	json_array_foreach(options, i, option) {
+		const char *text = json_string_value(option);
+
+		if (text && (!strcmp(text, "bind") || !strcmp(text, "rbind")))
+			return true;
+	}
+	for (i = 0; i < ARRAY_SIZE(own); i++)
+		if (!strcmp(type, own[i]))
+			return false;
+	return true;
+}
+
+static int check_mount(json_t *mount, struct qbx_err *err)
+{
+	const char *destination, *type, *source;
+	json_t *options;
+
+	if (!json_is_object(mount))
+		return refuse(err, "mounts", "has the wrong type");
+	if (member_string(mount, "destination", &destination, err) < 0 ||
+	    member_string(mount, "type", &type, err) < 0 ||
+	    member_string(mount, "source", &source, err) < 0 ||
+	    member(mount, "options", JSON_ARRAY, &options, err) < 0)
+		return -1;
+	if (destination[0] != '/')
+		return err_code(err, EX_DATAERR, "OCI spec: mount on \"%.200s\": not an absolute path",
+				destination);
+	if (needs_host(type, options)) {
+		err_code(err, EX_DATAERR, "OCI spec: mount on %.200s: %.32s of %.200s of the host",
+			 destination, type[0] ? type : "a bind", source[0] ? source : "nothing");
+		return err_hint(err, "host files cannot be mounted into a box yet");
+	}
+	return 0;
+}
+
+static int adapt_mounts(struct spec *s, struct qbx_err *err)
+{
+	json_t *mounts, *mount;
+	size_t i;
+
+	if (member(s->json, "mounts", JSON_ARRAY, &mounts, err) < 0)
+		return -1;
+	json_array_foreach(mounts, i, mount)
+		if (check_mount(mount, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* One namespace entry. Return: 1 to keep it, 0 to drop it, -1 with @err. */
+static int check_namespace(json_t *ns, const char **type, struct qbx_err *err)
+{
+	const char *path;
+
+	if (!json_is_object(ns))
+		return refuse(err, "linux.namespaces", "has the wrong type");
+	if (member_string(ns, "type", type, err) < 0 || member_string(ns, "path", &path, err) < 0)
+		return -1;
+	if (!strcmp(*type, "network"))
+		return 0;
+	if (path[0])
+		return err_code(err, EX_DATAERR,
+				"OCI spec: %.32s namespace %.200s is the host's: a VM cannot join it",
+				*type, path);
+	return 1;
+}
+
+static int adapt_namespaces(json_t *linux_, bool *own_network, struct qbx_err *err)
+{
+	bool mount = false, cgroup = false;
+	json_t *list;
+
+	*own_network = false;
+	if (member(linux_, "namespaces", JSON_ARRAY, &list, err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(list);) {
+		const char *type = "";
+		int keep = check_namespace(json_array_get(list, i), &type, err);
+
+		if (keep < 0)
+			return -1;
+		mount |= !strcmp(type, "mount");
+		cgroup |= !strcmp(type, "cgroup");
+		*own_network |= !strcmp(type, "network");
+		if (keep)
+			i++;
+		else
+			json_array_remove(list, i);
+	}
+	if (!mount)
+		return refuse(err, "linux.namespaces", "has no mount namespace: it would be init's");
+	if (!cgroup && json_array_append_new(list, json_pack("{s:s}", "type", "cgroup")) < 0)
+		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+	return 0;
+}
+
+/*
+ * The network namespace is the VM's, so its parameters are the guest's to set: crun would refuse them
+ * without a namespace of their own.
+ */
+static int take_net_sysctls(struct spec *s, json_t *linux_, struct qbx_err *err)
+{
+	json_t *sysctl, *value;
+	const char *key;
+	void *next;
+
+	s->sysctls = json_object();
+	if (!s->sysctls)
+		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+	if (member(linux_, "sysctl", JSON_OBJECT, &sysctl, err) < 0)
+		return -1;
+	json_object_foreach_safe(sysctl, next, key, value) {
+		if (strncmp(key, "net.", 4) && strncmp(key, "net/", 4))
+			continue;
+		if (!json_is_string(value) || strstr(key, "..") || strlen(key) > 128 ||
+		    strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				"0123456789._-/") != strlen(key))
+			return err_code(err, EX_DATAERR, "OCI spec: linux.sysctl %.100s is not one", key);
+		if (json_object_set(s->sysctls, key, value) < 0)
+			return err_code(err, EX_OSERR, "OCI spec: out of memory");
+		json_object_del(sysctl, key);
+	}
+	return 0;
+}
+
+/* "slice:prefix:name", as systemd has it, names the same place in plain cgroupfs. */
+static int from_systemd(const char *path, char out[SPEC_CGROUP_MAX])
+{
+	const char *prefix = strchr(path, ':');
+	const char *name = prefix ? strchr(prefix + 1, ':') : NULL;
+
+	if (!name || strchr(name + 1, ':'))
+		return -1;
+	return snprintf(out, SPEC_CGROUP_MAX, "/%.*s/%.*s-%s", (int)(prefix - path), path,
+			(int)(name - prefix - 1), prefix + 1, name + 1);
+}
+
+static bool is_cgroup_path(const char *path)
+{
+	if (path[0] != '/' || !path[1])
+		return false;
+	for (path++;;) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 0 || len > 255 || path[0] == '.')
+			return false;
+		for (size_t i = 0; i < len; i++)
+			if (iscntrl((unsigned char)path[i]))
+				return false;
+		if (!path[len])
+			return true;
+		path += len + 1;
+	}
+}
+
+static int adapt_cgroup(struct spec *s, json_t *linux_, struct qbx_err *err)
+{
+	const char *path;
+	int n;
+
+	if (member_string(linux_, "cgroupsPath", &path, err) < 0)
+		return -1;
+	if (!path[0])
+		n = snprintf(s->cgroup, sizeof(s->cgroup), "/%s", s->id);
+	else if (strchr(path, ':') && !strchr(path, '/'))
+		n = from_systemd(path, s->cgroup);
+	else
+		n = snprintf(s->cgroup, sizeof(s->cgroup), "%s%s", path[0] == '/' ? "" : "/", path);
+	if (n < 0 || n >= (int)sizeof(s->cgroup) || !is_cgroup_path(s->cgroup))
+		return err_code(err, EX_DATAERR, "OCI spec: linux.cgroupsPath \"%.200s\" is not one",
+				path);
+	if (json_object_set_new(linux_, "cgroupsPath", json_string(s->cgroup)) < 0)
+		return err_code(err, EX_DATAERR, "OCI spec: linux.cgroupsPath is not text");
+	return 0;
+}
+
+static int adapt_linux(struct spec *s, struct qbx_err *err)
+{
+	json_t *linux_, *seccomp;
+	const char *listener;
+	bool own_network;
+
+	if (member_object(s->json, "linux", &linux_, err) < 0 ||
+	    adapt_namespaces(linux_, &own_network, err) < 0 || adapt_cgroup(s, linux_, err) < 0 ||
+	    take_net_sysctls(s, linux_, err) < 0)
+		return -1;
+	if (!own_network) {
+		refuse(err, "linux.namespaces", "has no network namespace: the host's network");
+		return err_hint(err, "a VM cannot have the host's network: leave the host network out");
+	}
+	if (member(linux_, "seccomp", JSON_OBJECT, &seccomp, err) < 0)
+		return -1;
+	if (seccomp && member_string(seccomp, "listenerPath", &listener, err) < 0)
+		return -1;
+	if (seccomp && listener[0])
+		return refuse(err, "linux.seccomp.listenerPath", "is a socket of the host");
+	drop_label(linux_, "mountLabel");
+	return 0;
+}
+
+int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err)
+{
+	s->json = json_parse(text, len, "OCI spec", err);
+	if (!s->json || adapt_root(s, err) < 0 || adapt_process(s, err) < 0 ||
+	    adapt_hooks(s, err) < 0 || adapt_mounts(s, err) < 0 || adapt_linux(s, err) < 0)
+		return -1;
+	/* For tools on the host; some would steer crun. */
+	json_object_del(s->json, "annotations");
+	return 0;
+}
+
+void spec_free(struct spec *s)
+{
+	json_decref(s->json);
+	json_decref(s->sysctls);
+	s->json = s->sysctls = NULL;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task.c - containerd.task.v3.Task, as far as a guest serves it */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "container.h"
+#include "guest.pb-c.h"
+
+#define SIGNAL_MAX 64u
+
+/* The container that a call is about, or NULL when the call has been answered with NOT_FOUND. */
+static struct container *find(struct vm *vm, struct ttrpc_call *call, const char *id,
+			      const char *exec_id)
+{
+	struct container *c = container_find(vm, id);
+
+	if (!c)
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %.80s does not exist", id);
+	else if (exec_id[0])
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %s has no exec %.80s", id, exec_id);
+	return c && !exec_id[0] ? c : NULL;
+}
+
+static void reply_empty(struct ttrpc_call *call)
+{
+	Qemubox__Task__Empty empty = QEMUBOX__TASK__EMPTY__INIT;
+
+	ttrpc_reply(call, &empty.base);
+}
+
+static void create(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	container_create(arg, call, (const Qemubox__Task__CreateRequest *)request);
+}
+
+static void start(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__StartRequest *r = (const Qemubox__Task__StartRequest *)request;
+	struct container *c = find(arg, call, r->id, r->exec_id);
+
+	if (c)
+		container_start(c, call);
+}
+
+static void delete(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__DeleteRequest *r = (const Qemubox__Task__DeleteRequest *)request;
+	struct container *c = find(arg, call, r->id, r->exec_id);
+
+	if (c)
+		container_delete(c, call);
+}
+
+static Qemubox__Task__Status status_of(const struct container *c)
+{
+	if (c->init.ended)
+		return QEMUBOX__TASK__STATUS__STOPPED;
+	if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_STARTING)
+		return QEMUBOX__TASK__STATUS__RUNNING;
+	return QEMUBOX__TASK__STATUS__CREATED;
+}
+
+static char *or_empty(char *text)
+{
+	return text ? text : (char *)protobuf_c_empty_string;
+}
+
+static void state(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__StateRequest *r = (const Qemubox__Task__StateRequest *)request;
+	Qemubox__Task__StateResponse s = QEMUBOX__TASK__STATE_RESPONSE__INIT;
+	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	struct container *c = find(arg, call, r->id, r->exec_id);
+
+	if (!c)
+		return;
+	s.id = c->id;
+	s.bundle = c->bundle;
+	s.pid = (uint32_t)c->init.pid;
+	s.status = status_of(c);
+	s.stdin = or_empty(c->init.io[0]);
+	s.stdout = or_empty(c->init.io[1]);
+	s.stderr = or_empty(c->init.io[2]);
+	if (c->init.ended) {
+		s.exit_status = (uint32_t)c->init.status;
+		at.seconds = c->init.ended_at.tv_sec;
+		at.nanos = (int32_t)c->init.ended_at.tv_nsec;
+		s.exited_at = &at;
+	}
+	ttrpc_reply(call, &s.base);
+}
+
+static void wait_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__WaitRequest *r = (const Qemubox__Task__WaitRequest *)request;
+	struct container *c = find(arg, call, r->id, r->exec_id);
+
+	if (c)
+		process_wait(&c->init, call);
+}
+
+/* A signal to every process of a container. */
+static int signal_all(const struct container *c, int signal, struct qbx_err *err)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t n;
+
+	if (signal == SIGKILL)
+		return cgroup_kill(c->cgroup, err);
+	if (cgroup_pids(c->cgroup, &pids, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (pids[i] > 1 && kill(pids[i], signal) < 0 && errno != ESRCH)
+			return err_sys(err, errno, "signal process %d", (int)pids[i]);
+	return 0;
+}
+
+static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__KillRequest *r = (const Qemubox__Task__KillRequest *)request;
+	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct qbx_err err = { 0 };
+	int rc;
+
+	if (!c)
+		return;
+	if (r->signal == 0 || r->signal > SIGNAL_MAX) {
+		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "%u is not a signal", r->signal);
+		return;
+	}
+	if (c->init.ended || c->init.pid == 0) {
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %s: process already finished", c->id);
+		return;
+	}
+	/* Not yet reaped, so the pid is still that process. */
+	rc = r->all ? signal_all(c, (int)r->signal, &err) : kill(c->init.pid, (int)r->signal);
+	if (rc < 0 && !err.msg[0])
+		err_sys(&err, errno, "signal container %s", c->id);
+	if (rc < 0)
+		ttrpc_fail_err(call, &err);
+	else
+		reply_empty(call);
+}
+
+static void pids(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__PidsRequest *r = (const Qemubox__Task__PidsRequest *)request;
+	Qemubox__Task__PidsResponse reply = QEMUBOX__TASK__PIDS_RESPONSE__INIT;
+	struct container *c = find(arg, call, r->id, "");
+	_cleanup_free_ Qemubox__Task__ProcessInfo *infos = NULL;
+	_cleanup_free_ Qemubox__Task__ProcessInfo **list = NULL;
+	_cleanup_free_ pid_t *found = NULL;
+	struct qbx_err err = { 0 };
+	size_t n;
+
+	if (!c)
+		return;
+	if (cgroup_pids(c->cgroup, &found, &n, &err) < 0) {
+		ttrpc_fail_err(call, &err);
+		return;
+	}
+	infos = calloc(n + 1, sizeof(*infos));
+	list = calloc(n + 1, sizeof(*list));
+	if (!infos || !list) {
+		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "pids: out of memory");
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		qemubox__task__process_info__init(&infos[i]);
+		infos[i].pid = (uint32_t)found[i];
+		list[i] = &infos[i];
+	}
+	reply.processes = list;
+	reply.n_processes = n;
+	ttrpc_reply(call, &reply.base);
+}
+
+/* The end of stdin travels in the stream itself, behind the bytes: there is nothing else to do. */
+static void close_io(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__CloseIORequest *r = (const Qemubox__Task__CloseIORequest *)request;
+
+	if (find(arg, call, r->id, r->exec_id))
+		reply_empty(call);
+}
+
+static void connect_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__ConnectRequest *r = (const Qemubox__Task__ConnectRequest *)request;
+	Qemubox__Task__ConnectResponse reply = QEMUBOX__TASK__CONNECT_RESPONSE__INIT;
+	const struct container *c = container_find(arg, r->id);
+
+	reply.shim_pid = 1;
+	reply.task_pid = c ? (uint32_t)c->init.pid : 0;
+	ttrpc_reply(call, &reply.base);
+}
+
+#define TASK(name, message, handler) \
+	{ GUEST_TASK_SERVICE, name, &qemubox__task__##message##__descriptor, handler }
+
+const struct ttrpc_method task_methods[] = {
+	TASK("Create", create_request, create),
+	TASK("Start", start_request, start),
+	TASK("State", state_request, state),
+	TASK("Wait", wait_request, wait_),
+	TASK("Kill", kill_request, kill_),
+	TASK("Delete", delete_request, delete),
+	TASK("Pids", pids_request, pids),
+	TASK("CloseIO", close_iorequest, close_io),
+	TASK("Connect", connect_request, connect_),
+	{ GUEST_SERVICE, "Shutdown", &qemubox__guest__v1__shutdown_request__descriptor,
+	  shutdown_handle },
+	{ NULL, NULL, NULL, NULL },
+};

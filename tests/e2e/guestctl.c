@@ -484,6 +484,18 @@ static void shutdown_(struct ctl *ctl)
 		      &qemubox__guest__v1__shutdown_response__descriptor, on_answer, ctl);
 }
 
+static void on_lost(void *arg, struct ttrpc_conn *conn)
+{
+	struct ctl *ctl = arg;
+
+	(void)conn;
+	ctl->conn = NULL;
+	if (ctl->status)
+		loop_stop(ctl->loop);
+	else
+		finish(ctl, FAILED);
+}
+
 static void on_control(void *arg, int fd, const struct qbx_err *failure)
 {
 	struct ctl *ctl = arg;
@@ -492,7 +504,7 @@ static void on_control(void *arg, int fd, const struct qbx_err *failure)
 
 	if (fd < 0)
 		fatal(failure);
-	ctl->conn = ttrpc_new(ctl->loop, fd, NULL, NULL, NULL, NULL, &err);
+	ctl->conn = ttrpc_new(ctl->loop, fd, NULL, NULL, on_lost, ctl, &err);
 	check(ctl->conn ? 0 : -1, &err);
 	if (!strcmp(v, "run"))
 		dial_next(ctl);

@@ -25,13 +25,16 @@ struct container *container_find(const struct vm *vm, const char *id)
 static void discard(struct container *c)
 {
 	struct container **at = &c->vm->containers;
+	char state[sizeof(CRUN_ROOT) + 1 + BOX_NAME_MAX];
 	struct qbx_err err = { 0 };
 
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
 	process_free(&c->init);
-	if (rootfs_unmount(c->dir, &err) < 0 || io_remove_tree(AT_FDCWD, c->dir, &err) < 0)
+	snprintf(state, sizeof(state), CRUN_ROOT "/%s", c->id);
+	if (rootfs_unmount(c->dir, &err) < 0 || io_remove_tree(AT_FDCWD, c->dir, &err) < 0 ||
+	    io_remove_tree(AT_FDCWD, state, &err) < 0)
 		log_error("container %s: %s", c->id, err.msg);
 	if (c->cgroup[0])
 		cgroup_prune(c->cgroup);
@@ -158,8 +161,9 @@ static void fail_create(struct container *c, const struct qbx_err *err)
 
 	if (c->cgroup[0] && cgroup_kill(c->cgroup, &ignored) < 0)
 		log_warn("container %s: %s", c->id, ignored.msg);
-	discard(c);
+	/* Told before its streams break off: the host is to see the reason first. */
 	ttrpc_fail_err(call, err);
+	discard(c);
 }
 
 /* crun leaves the pid of init, which has become our child. */
@@ -192,7 +196,8 @@ static void on_created(void *arg, const struct qbx_err *failed)
 		fail_create(c, failed);
 		return;
 	}
-	if (read_pid(c, &pid, &err) < 0 || process_watch(&c->init, pid, &err) < 0) {
+	if (read_pid(c, &pid, &err) < 0 || process_begin_io(&c->init, &err) < 0 ||
+	    process_watch(&c->init, pid, &err) < 0) {
 		err.sys = 0;
 		fail_create(c, &err);
 		return;
@@ -280,9 +285,12 @@ static int prepare(struct container *c, const Qemubox__Task__CreateRequest *r, s
 
 	if (mkdir(c->dir, 0711) < 0)
 		return err_sys(err, errno, "create directory %s", c->dir);
-	if (write_spec(c, r, err) < 0 || rootfs_mount(c->dir, r->rootfs, r->n_rootfs, err) < 0)
-		return -1;
+	/* First of all, so that the streams of a Create that fails do not stay parked. */
 	rc = process_open_io(&c->init, names, fds, err);
+	if (rc == 0)
+		rc = write_spec(c, r, err);
+	if (rc == 0)
+		rc = rootfs_mount(c->dir, r->rootfs, r->n_rootfs, err);
 	if (rc == 0)
 		rc = run_create(c, fds, err);
 	for (int i = 0; i < 3; i++)

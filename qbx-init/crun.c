@@ -25,11 +25,10 @@ struct crun {
 	void *arg;
 };
 
-static bool line_message(const char *line, size_t len, char message[CRUN_MESSAGE_MAX])
+static bool error_text(const json_t *entry, char message[CRUN_MESSAGE_MAX])
 {
-	json_auto_t *j = json_loadb(line, len, 0, NULL);
-	const char *level = json_string_value(json_object_get(j, "level"));
-	const char *msg = json_string_value(json_object_get(j, "msg"));
+	const char *level = json_string_value(json_object_get(entry, "level"));
+	const char *msg = json_string_value(json_object_get(entry, "msg"));
 
 	if (!level || !msg || strcmp(level, "error"))
 		return false;
@@ -38,19 +37,18 @@ static bool line_message(const char *line, size_t len, char message[CRUN_MESSAGE
 	return message[0] != '\0';
 }
 
+/* Entries follow each other; some versions of crun put each on one line, others on several. */
 void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX])
 {
 	message[0] = '\0';
 	while (len > 0) {
-		const char *newline = memchr(log, '\n', len);
-		size_t line = newline ? (size_t)(newline - log) : len;
+		json_error_t end = { 0 };
+		json_auto_t *entry = json_loadb(log, len, JSON_DISABLE_EOF_CHECK, &end);
 
-		if (line_message(log, line, message))
+		if (!entry || end.position <= 0 || error_text(entry, message))
 			return;
-		if (newline)
-			line++;
-		log += line;
-		len -= line;
+		log += end.position;
+		len -= (size_t)end.position;
 	}
 }
 

@@ -40,6 +40,8 @@ void process_init(struct process *p, struct vm *vm, loop_fn *on_end, void *arg)
 	p->vm = vm;
 	p->on_end = on_end;
 	p->arg = arg;
+	for (int n = 0; n < 3; n++)
+		p->pipes[n] = p->socks[n] = -1;
 }
 
 /* ---- the end ---- */
@@ -179,32 +181,24 @@ static void on_stderr_over(void *arg, enum stream_end end)
 	stream_over(arg, 2, end);
 }
 
-/* A pipe between stream number n and the process, which gets *theirs. */
-static int open_stream(struct process *p, int n, int *theirs, struct qbx_err *err)
+/* A pipe for stream number n, and its connection; the process gets *theirs. */
+static int open_pipe(struct process *p, int n, int *theirs, struct qbx_err *err)
 {
-	static stream_done_fn *const over[] = { on_stdin_over, on_stdout_over, on_stderr_over };
 	uint32_t number;
-	int ends[2], ours, sock;
+	int ends[2];
 
 	if (stream_number(p->io[n], &number) < 0)
 		return err_code(err, EX_DATAERR, "stdio \"%.64s\" is not \"stream:N\"", p->io[n]);
-	sock = door_claim(p->vm, number);
-	if (sock < 0)
+	p->socks[n] = door_claim(p->vm, number);
+	if (p->socks[n] < 0)
 		return err_code(err, EX_CONFIG, "stream %u was not dialled", number);
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		close(sock);
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "make a pipe");
-	}
 	*theirs = ends[n == 0 ? 0 : 1];
-	ours = ends[n == 0 ? 1 : 0];
-	if (io_set_nonblock(ours, 1) < 0) {
-		close(sock);
-		close(ours);
+	p->pipes[n] = ends[n == 0 ? 1 : 0];
+	if (io_set_nonblock(p->pipes[n], 1) < 0)
 		return err_sys(err, errno, "make a pipe");
-	}
-	p->streams[n] = n == 0 ? stream_recv(p->vm->loop, sock, ours, over[n], p, err)
-			       : stream_send(p->vm->loop, ours, sock, over[n], p, err);
-	return p->streams[n] ? 0 : -1;
+	return 0;
 }
 
 int process_open_io(struct process *p, const char *const names[3], int fds[3], struct qbx_err *err)
@@ -215,7 +209,25 @@ int process_open_io(struct process *p, const char *const names[3], int fds[3], s
 		p->io[n] = strdup(names[n]);
 		if (!p->io[n])
 			return err_sys(err, ENOMEM, "connect stdio");
-		if (names[n][0] && open_stream(p, n, &fds[n], err) < 0)
+		if (names[n][0] && open_pipe(p, n, &fds[n], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int process_begin_io(struct process *p, struct qbx_err *err)
+{
+	static stream_done_fn *const over[] = { on_stdin_over, on_stdout_over, on_stderr_over };
+	struct loop *loop = p->vm->loop;
+
+	for (int n = 0; n < 3; n++) {
+		int pipe = take_fd(&p->pipes[n]), sock = take_fd(&p->socks[n]);
+
+		if (pipe < 0)
+			continue;
+		p->streams[n] = n == 0 ? stream_recv(loop, sock, pipe, over[n], p, err)
+				       : stream_send(loop, pipe, sock, over[n], p, err);
+		if (!p->streams[n])
 			return -1;
 	}
 	return 0;
@@ -234,6 +246,10 @@ void process_free(struct process *p)
 	}
 	for (int n = 0; n < 3; n++) {
 		stream_free(p->streams[n]);
+		if (p->pipes[n] >= 0)
+			close(p->pipes[n]);
+		if (p->socks[n] >= 0)
+			close(p->socks[n]);
 		free(p->io[n]);
 	}
 }

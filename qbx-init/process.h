@@ -18,7 +18,8 @@ struct process {
 	int status; /* as proc_exit_status() gives it */
 	struct timespec ended_at;
 	char *io[3];		   /* as the host named them */
-	struct stream *streams[3]; /* NULL: none, or over */
+	struct stream *streams[3]; /* NULL: none, not yet begun, or over */
+	int pipes[3], socks[3];	   /* what process_begin_io() makes streams of, or -1 */
 	struct watch *drain;
 	struct waiter *waiters;
 	loop_fn *on_end; /* called when it has ended, before that is told */
@@ -39,6 +40,13 @@ void process_free(struct process *p);
  */
 int process_open_io(struct process *p, const char *const names[3], int fds[3],
 		    struct qbx_err *err) _must_check_;
+
+/**
+ * process_begin_io() - let the bytes flow
+ * Not before the process stands: until then the pipes are those of the program that makes it, whose
+ * complaints belong into an error and not into the output of the container.
+ */
+int process_begin_io(struct process *p, struct qbx_err *err) _must_check_;
 
 /** process_watch() - it runs, as @pid, a child of ours */
 int process_watch(struct process *p, pid_t pid, struct qbx_err *err) _must_check_;

@@ -44,7 +44,7 @@ struct ctl {
 	struct stream *streams[3];
 	uint32_t numbers[3];
 	int dialled, draining;
-	bool waited;
+	bool waited, broken;
 };
 
 static _Noreturn void fatal(const struct qbx_err *err)
@@ -293,11 +293,15 @@ static void create(struct ctl *ctl, ttrpc_done_fn *done)
 static void on_deleted(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 		       const char *message)
 {
+	struct ctl *ctl = arg;
+
 	(void)reply;
 	if (code != TTRPC_OK)
-		failed(arg, code, message);
+		failed(ctl, code, message);
+	else if (ctl->broken)
+		failed(ctl, TTRPC_UNKNOWN, "output was lost");
 	else
-		loop_stop(((struct ctl *)arg)->loop);
+		loop_stop(ctl->loop);
 }
 
 static void delete(struct ctl *ctl, ttrpc_done_fn *done)
@@ -368,10 +372,7 @@ static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 static void over(struct ctl *ctl, int n, enum stream_end end)
 {
 	ctl->streams[n] = NULL;
-	if (end == STREAM_BROKEN && n > 0) {
-		fprintf(stderr, "guestctl: stream %d is broken\n", n);
-		finish(ctl, FAILED);
-	}
+	ctl->broken |= end == STREAM_BROKEN && n > 0; /* as it is when Create is refused */
 	delete_when_over(ctl);
 }
 

@@ -54,7 +54,7 @@ void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX
 
 int crun_errno(const char *message)
 {
-	static const int told_apart[] = { ENOENT, EACCES, ENOEXEC };
+	static const int told_apart[] = { ENOENT, EACCES, EPERM, ENOEXEC };
 	size_t len = strlen(message);
 
 	for (size_t i = 0; i < ARRAY_SIZE(told_apart); i++) {

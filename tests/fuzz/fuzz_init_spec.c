@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_init_spec.c - a host's config.json, as the guest adapts it */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "qbx-init/spec.c"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	_cleanup_(spec_free) struct spec s = { .id = "box", .rootfs = "/run/qbx/box/rootfs" };
+	struct qbx_err err = { 0 };
+	json_t *list;
+
+	log_open("fuzz", LOG_LEVEL_ERROR, -1);
+	if (spec_adapt(&s, (const char *)data, size, &err) < 0) {
+		if (!err.msg[0])
+			abort();
+		return 0;
+	}
+	/* What is accepted stays in its cgroup, and names no namespace of the host. */
+	if (s.cgroup[0] != '/' || strstr(s.cgroup, "/.") || strstr(s.cgroup, "//") || !s.cgroup[1])
+		abort();
+	list = json_object_get(json_object_get(s.json, "linux"), "namespaces");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *path = json_string_value(json_object_get(json_array_get(list, i), "path"));
+
+		if (path && path[0])
+			abort();
+	}
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_init_text.c - the short texts that init reads: mount options, crun's log, the command line */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "qbx-init/cmdline.c"
+#include "qbx-init/crun.c"
+#include "qbx-init/mountopt.c"
+
+/* crun.c needs it, and nothing here runs crun. */
+int child_watch(struct vm *vm, pid_t pid, child_fn *fn, void *arg, struct qbx_err *err)
+{
+	(void)vm, (void)pid, (void)fn, (void)arg, (void)err;
+	abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = strndup((const char *)data, size);
+	char message[CRUN_MESSAGE_MAX];
+	struct qbx_err err = { 0 };
+	struct mountopt o;
+
+	if (!text)
+		return 0;
+	if (mountopt_parse(text, &o, &err) == 0 && o.kind == MOUNTOPT_STRING && !o.value)
+		abort();
+	if (path_is_beneath(text) && (text[0] == '/' || strstr(text, "/../")))
+		abort();
+	crun_log_message((const char *)data, size, message);
+	if (strlen(message) >= sizeof(message) || strchr(message, '\n'))
+		abort();
+	(void)crun_errno(message);
+	(void)!cmdline_port(text, &err);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <string.h>
+
+#include "qbx-init/spec.c"
+
+#define NAMESPACES "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"network\"}]"
+#define LINUX "\"linux\":{" NAMESPACES "}"
+#define PROCESS "\"process\":{\"args\":[\"true\"],\"cwd\":\"/\"}"
+#define WITH(more) "{" PROCESS "," LINUX "," more "}"
+
+static int adapt(struct spec *s, const char *text, struct qbx_err *err)
+{
+	memset(s, 0, sizeof(*s));
+	memset(err, 0, sizeof(*err));
+	s->id = "box";
+	s->rootfs = "/run/qbx/box/rootfs";
+	return spec_adapt(s, text, strlen(text), err);
+}
+
+static void accepts(struct spec *s, const char *text)
+{
+	struct qbx_err err;
+	int rc = adapt(s, text, &err);
+
+	if (rc < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* Refused, with a message that says why, and as the sender's mistake. */
+static void refuses(const char *text, const char *why)
+{
+	struct spec s;
+	struct qbx_err err;
+
+	assert_int_equal(adapt(&s, text, &err), -1);
+	if (!strstr(err.msg, why))
+		fail_msg("\"%s\" does not say \"%s\"", err.msg, why);
+	assert_int_equal(err.code, EX_DATAERR);
+	spec_free(&s);
+}
+
+static const char *text_at(const struct spec *s, const char *object, const char *key)
+{
+	return json_string_value(json_object_get(json_object_get(s->json, object), key));
+}
+
+static void takes_the_guests_place(void **state)
+{
+	json_t *list;
+	struct spec s;
+
+	(void)state;
+	accepts(&s, WITH("\"root\":{\"path\":\"/var/lib/x\",\"readonly\":true},\"annotations\":{\"a\":\"b\"}"));
+	assert_string_equal(text_at(&s, "root", "path"), "/run/qbx/box/rootfs");
+	assert_true(json_is_true(json_object_get(json_object_get(s.json, "root"), "readonly")));
+	assert_null(json_object_get(s.json, "annotations"));
+	list = json_object_get(json_object_get(s.json, "linux"), "namespaces");
+	assert_int_equal(json_array_size(list), 3);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "type")), "pid");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "type")), "mount");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 2), "type")), "cgroup");
+	assert_string_equal(s.cgroup, "/box");
+	spec_free(&s);
+	/* The host's path of the network namespace goes with it. */
+	accepts(&s, "{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"cgroup\"},"
+		    "{\"type\":\"network\",\"path\":\"/proc/7/ns/net\"}]}}");
+	list = json_object_get(json_object_get(s.json, "linux"), "namespaces");
+	assert_int_equal(json_array_size(list), 2);
+	spec_free(&s);
+}
+
+static void keeps_what_the_guest_can_do(void **state)
+{
+	struct spec s;
+	json_t *process;
+
+	(void)state;
+	accepts(&s, "{\"process\":{\"args\":[\"a\"],\"user\":{\"uid\":5},\"noNewPrivileges\":true,"
+		    "\"apparmorProfile\":\"x\",\"selinuxLabel\":\"y\"},\"linux\":{" NAMESPACES
+		    ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\"},\"mountLabel\":\"z\","
+		    "\"resources\":{\"pids\":{\"limit\":7}},\"maskedPaths\":[\"/proc/kcore\"]}}");
+	process = json_object_get(s.json, "process");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(process, "user"), "uid")), 5);
+	assert_true(json_is_true(json_object_get(process, "noNewPrivileges")));
+	assert_null(json_object_get(process, "apparmorProfile"));
+	assert_null(json_object_get(process, "selinuxLabel"));
+	process = json_object_get(s.json, "linux");
+	assert_non_null(json_object_get(process, "seccomp"));
+	assert_non_null(json_object_get(process, "resources"));
+	assert_non_null(json_object_get(process, "maskedPaths"));
+	assert_null(json_object_get(process, "mountLabel"));
+	spec_free(&s);
+}
+
+static void refuses_what_only_the_host_has(void **state)
+{
+	(void)state;
+	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"},"
+		"{\"type\":\"ipc\",\"path\":\"/proc/7/ns/ipc\"}]}}",
+		"ipc namespace /proc/7/ns/ipc");
+	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}}", "host's network");
+	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}", "mount namespace");
+	refuses("{" PROCESS "}", "mount namespace");
+	refuses(WITH("\"hooks\":{\"prestart\":[],\"poststop\":[{\"path\":\"/bin/x\"}]}"),
+		"hooks.poststop");
+	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"seccomp\":{\"listenerPath\":\"/run/x\"}}}",
+		"listenerPath");
+	refuses(WITH("\"mounts\":[{\"destination\":\"/etc/hosts\",\"type\":\"bind\",\"source\":\"/x\","
+		     "\"options\":[\"rbind\"]}]"),
+		"mount on /etc/hosts");
+	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"tmpfs\",\"source\":\"/x\","
+		     "\"options\":[\"bind\"]}]"),
+		"mount on /d");
+	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"ext4\",\"source\":\"/dev/sda1\"}]"),
+		"ext4 of /dev/sda1");
+	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"source\":\"/x\"}]"), "mount on /d");
+}
+
+static void drops_hooks_that_are_none(void **state)
+{
+	struct spec s;
+
+	(void)state;
+	accepts(&s, WITH("\"hooks\":{\"prestart\":[],\"poststop\":null}"));
+	assert_null(json_object_get(s.json, "hooks"));
+	spec_free(&s);
+}
+
+static void refuses_wrong_types(void **state)
+{
+	(void)state;
+	refuses("[]", "object");
+	refuses("{", "not valid JSON");
+	refuses("{\"process\":{},\"process\":{}}", "not valid JSON");
+	refuses("{" LINUX "}", "process is missing");
+	refuses("{\"process\":[]," LINUX "}", "process has the wrong type");
+	refuses("{\"process\":{\"args\":[]}," LINUX "}", "names no program");
+	refuses("{\"process\":{\"args\":[7]}," LINUX "}", "names no program");
+	refuses("{" PROCESS ",\"linux\":7}", "linux has the wrong type");
+	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[7]}}", "linux.namespaces");
+	refuses(WITH("\"root\":7"), "root has the wrong type");
+	refuses(WITH("\"mounts\":{}"), "mounts has the wrong type");
+	refuses(WITH("\"mounts\":[7]"), "mounts has the wrong type");
+	refuses(WITH("\"mounts\":[{\"destination\":\"rel\",\"type\":\"proc\"}]"), "not an absolute path");
+	refuses(WITH("\"hooks\":7"), "hooks has the wrong type");
+	refuses("{\"process\":{\"args\":[\"a\"],\"terminal\":true}," LINUX "}", "process.terminal");
+}
+
+static void places_cgroups(void **state)
+{
+	static const struct {
+		const char *given, *placed;
+	} good[] = {
+		{ "", "/box" },
+		{ "/default/box", "/default/box" },
+		{ "default/box", "/default/box" },
+		{ "system.slice:cri:box", "/system.slice/cri-box" },
+		{ "/a:b/c", "/a:b/c" },
+	};
+	static const char *const bad[] = { "/", "/..", "/a/../b", "/a//b", "/a/", "a:b", ":b:c", "a:b:c:d",
+					   "/a/.hidden", "..:a:b", "/a\\nb" };
+	char text[512];
+	struct spec s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		snprintf(text, sizeof(text), "{" PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"%s\"}}",
+			 good[i].given);
+		accepts(&s, text);
+		assert_string_equal(s.cgroup, good[i].placed);
+		assert_string_equal(text_at(&s, "linux", "cgroupsPath"), good[i].placed);
+		spec_free(&s);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "{" PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"%s\"}}",
+			 bad[i]);
+		refuses(text, strchr(bad[i], '\\') ? "cgroupsPath" : bad[i]);
+	}
+}
+
+static void takes_network_sysctls_only(void **state)
+{
+	struct spec s;
+	json_t *kept;
+
+	(void)state;
+	accepts(&s, "{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\","
+		    "\"net/ipv4/conf/eth0.1/rp_filter\":\"0\",\"kernel.shmmax\":\"5\"}}}");
+	kept = json_object_get(json_object_get(s.json, "linux"), "sysctl");
+	assert_int_equal(json_object_size(kept), 1);
+	assert_non_null(json_object_get(kept, "kernel.shmmax"));
+	assert_int_equal(json_object_size(s.sysctls), 2);
+	assert_string_equal(json_string_value(json_object_get(s.sysctls, "net.ipv4.ip_forward")), "1");
+	spec_free(&s);
+	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.ipv4/../../x\":\"1\"}}}",
+		"linux.sysctl");
+	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.x\":1}}}", "linux.sysctl");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_the_guests_place),
+		cmocka_unit_test(keeps_what_the_guest_can_do),
+		cmocka_unit_test(refuses_what_only_the_host_has),
+		cmocka_unit_test(drops_hooks_that_are_none),
+		cmocka_unit_test(refuses_wrong_types),
+		cmocka_unit_test(places_cgroups),
+		cmocka_unit_test(takes_network_sysctls_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,317 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A guest seen from the host's side of the guest protocol, without the toolkit between: guestctl
+# answers its hello and makes its calls.
+
+kernel_dir=${QBX_KERNEL_DIR:-/usr/share/qemubox/kernel}
+# What a box has: one image layer below, memory above.
+layers=(erofs,disk:layer0,lower,ro tmpfs,tmpfs,rw,mode=0755
+	overlay,overlay,rootfs,lowerdir=lower,upperdir=rw/upper,workdir=rw/work)
+
+guestctl() {
+	timeout 60 "$QBX_BUILD/tests/e2e/guestctl" "$@"
+}
+
+# guest_start DIR BOOT.json [QEMU ARG]... — a guest in the background, as far as its hello.
+guest_start() {
+	local dir=$1 boot=$2 kernel initrd
+	shift 2
+	kernel=$kernel_dir/qemubox-kernel-x86_64
+	initrd=$kernel_dir/qemubox-initrd
+	mkdir -p "$dir"
+	vhost-device-vsock --vm "guest-cid=3,socket=$dir/vhost.sock,uds-path=$dir/vsock.sock" \
+		> "$dir/vhost.log" 2>&1 3>&- &
+	echo $! > "$dir/vhost.pid"
+	"$QBX_BUILD/tests/e2e/guestctl" boot "$dir" 9000 < "$boot" > "$dir/hello.json" 2> "$dir/boot.log" 3>&- &
+	local hello=$!
+	until [ -S "$dir/vhost.sock" ] && [ -S "$dir/vsock.sock_9000" ]; do :; done
+	qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,memory-backend=mem -accel tcg -cpu max \
+		-m 512 -smp 1 -object memory-backend-memfd,id=mem,size=512M,share=on \
+		-nodefaults -no-user-config -nographic -no-reboot -kernel "$kernel" -initrd "$initrd" \
+		-append "console=hvc0 loglevel=4 panic=-1 reboot=t qbx.port=9000" \
+		-chardev "file,id=con,path=$dir/console.log" \
+		-device virtio-serial-device -device virtconsole,chardev=con \
+		-chardev "socket,id=vs,path=$dir/vhost.sock" -device vhost-user-vsock-device,chardev=vs \
+		"$@" > "$dir/qemu.log" 2>&1 3>&- &
+	echo $! > "$dir/qemu.pid"
+	wait $hello
+}
+
+# guest_end DIR — wait until its QEMU has ended by itself; 20 seconds at most.
+guest_end() {
+	timeout 20 tail --pid="$(cat "$1/qemu.pid")" -f /dev/null
+	kill "$(cat "$1/vhost.pid")" 2> /dev/null || :
+}
+
+# image OUT — a small root file system.
+image() {
+	local tree=$BATS_FILE_TMPDIR/tree
+	mkdir -p "$tree/bin" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/run" "$tree/etc"
+	cp "$(command -v busybox)" "$tree/bin/"
+	for applet in sh cat echo env id pwd ps ls sleep cksum dd tr wc touch uname hostname ip true; do
+		ln -s busybox "$tree/bin/$applet"
+	done
+	chmod 1777 "$tree/tmp"
+	mkfs.erofs --quiet "$1" "$tree"
+}
+
+# spec JQ-PROGRAM CMD... — a specification, changed.
+spec() {
+	local change=$1
+	shift
+	jq -n '{ociVersion: "1.0.2", hostname: "box", root: {path: "rootfs"},
+		process: {args: $ARGS.positional, cwd: "/", env: ["PATH=/bin"], user: {uid: 0, gid: 0}},
+		mounts: [{destination: "/proc", type: "proc", source: "proc"},
+			{destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"]},
+			{destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"]},
+			{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"]}],
+		linux: {namespaces: ([["pid", "ipc", "uts", "mount", "network"][] | {type: .}])}}
+		| '"$change" --args -- "$@"
+}
+
+# box ID [-c JQ-PROGRAM] CMD... — run it with its own stdio; each id has a file of its own.
+box() {
+	local id=$1 change=.
+	shift
+	if [ "$1" = -c ]; then
+		change=$2
+		shift 2
+	fi
+	spec "$change" "$@" > "$BATS_TEST_TMPDIR/$id.json"
+	guestctl run "$vm" "$id" "$BATS_TEST_TMPDIR/$id.json" "${layers[@]}"
+}
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.."
+	QBX_BUILD=$(realpath "${QBX_BUILD:-build}")
+	vm=$BATS_FILE_TMPDIR/vm
+	export QBX_BUILD vm
+	image "$BATS_FILE_TMPDIR/image.erofs"
+	ip tuntap add qbxtest mode tap
+	ip link set qbxtest up
+	ip addr add 192.0.2.1/24 dev qbxtest
+	cat > "$BATS_FILE_TMPDIR/boot.json" <<-'EOT'
+		{"hostname": "demo", "nameservers": ["192.0.2.1"], "search": ["example.org"], "links": [{
+			"name": "lan0", "mac": "02:00:00:00:00:01", "mtu": 1400,
+			"addresses": ["192.0.2.2/24", "2001:db8::2/64"],
+			"routes": [{"dst": "0.0.0.0/0", "gw": "198.51.100.1"}, {"dst": "198.51.100.1/32"}]}]}
+	EOT
+	guest_start "$vm" "$BATS_FILE_TMPDIR/boot.json" \
+		-drive "if=none,id=d0,file=$BATS_FILE_TMPDIR/image.erofs,format=raw,readonly=on" \
+		-device virtio-blk-device,drive=d0,serial=layer0 \
+		-netdev tap,id=n0,ifname=qbxtest,script=no,downscript=no \
+		-device virtio-net-device,netdev=n0,mac=02:00:00:00:00:01
+}
+
+teardown_file() {
+	guestctl shutdown "$vm"
+	guest_end "$vm"
+	ip link del qbxtest
+}
+
+@test "hello says what the guest is" {
+	jq -e '.version == 1 and .cpus == 1 and .memory_kib > 400000 and .boot_us > 0 and
+		(.kernel | startswith("6."))' "$vm/hello.json"
+}
+
+@test "output, errors and status of a container" {
+	run --separate-stderr box io sh -c 'echo out; echo err >&2; exit 7'
+	[ "$status" -eq 7 ]
+	[ "$output" = out ]
+	[ "$stderr" = err ]
+}
+
+@test "8 MiB of output arrive, every byte" {
+	wanted=$(head -c 8388608 /dev/zero | tr '\0' x | cksum)
+	got=$(box much sh -c 'dd if=/dev/zero bs=64k count=128 2> /dev/null | tr "\0" x' < /dev/null | cksum)
+	[ "$got" = "$wanted" ]
+}
+
+@test "20 MiB through stdin and stdout, in two containers at once" {
+	head -c 20971520 /dev/urandom > data
+	box one cat < data > one.out 3>&- &
+	box two cat < data > two.out
+	wait $!
+	cmp data one.out
+	cmp data two.out
+}
+
+@test "environment, directory and user" {
+	run box me -c '.process.env += ["FOO=bar baz"] | .process.cwd = "/tmp" |
+		.process.user = {uid: 1000, gid: 1001, additionalGids: [7]}' \
+		sh -c 'echo "$FOO"; pwd; id' < /dev/null
+	[ "${lines[0]}" = "bar baz" ]
+	[ "${lines[1]}" = /tmp ]
+	[ "${lines[2]}" = "uid=1000 gid=1001 groups=7" ]
+}
+
+@test "its own pid namespace, cgroup v2 and host name; no /dev of the host" {
+	run box seen sh -c 'echo $$; cat /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.controllers; hostname;
+		ls /proc/1/root/run; ls /dev/vda' < /dev/null
+	[ "${lines[0]}" = 1 ]
+	[ "${lines[1]}" = 0::/ ]
+	[[ ${lines[2]} == *memory* && ${lines[2]} == *pids* && ${lines[2]} == *cpu* ]]
+	[ "${lines[3]}" = box ]
+	[[ ${lines[4]} == *"/dev/vda: No such file"* ]]
+}
+
+@test "the link is as the boot message says" {
+	run box net sh -c 'ip -4 -o addr show dev lan0; ip -6 -o addr show dev lan0; ip route; ip link show lan0' \
+		< /dev/null
+	[[ $output == *"192.0.2.2/24 brd 192.0.2.255"* ]]
+	[[ $output == *"2001:db8::2/64"* ]]
+	[[ $output == *"default via 198.51.100.1 dev lan0"* ]]
+	[[ $output == *"mtu 1400"* ]]
+	[[ $output != *tentative* ]]
+	ping -c 1 -W 5 192.0.2.2
+}
+
+@test "a limit is in force" {
+	run box limit -c '.linux.resources = {pids: {limit: 77}}' cat /sys/fs/cgroup/pids.max < /dev/null
+	[ "$output" = 77 ]
+}
+
+@test "a program that is missing fails in Create, in crun's words" {
+	run --separate-stderr box none no-such-program < /dev/null
+	[ "$status" -eq 99 ]
+	[ -z "$output" ]
+	[[ $stderr == "guestctl: code 5: crun create: "*"no-such-program"* ]]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	run guestctl state "$vm" none
+	[[ $output == "guestctl: code 5: "* ]]
+}
+
+# refused WHY BOX-ARG... — a specification that is refused in one line.
+refused() {
+	local why=$1
+	shift
+	run --separate-stderr box refused "$@" true < /dev/null
+	[ "$status" -eq 99 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ $stderr == *"code 3: "*"$why"* ]]
+}
+
+@test "what belongs to the host is refused by name" {
+	refused 'mount on /etc/hosts' -c '.mounts += [{destination: "/etc/hosts", type: "bind", source: "/x",
+		options: ["rbind"]}]'
+	refused 'hooks.prestart' -c '.hooks = {prestart: [{path: "/bin/x"}]}'
+	refused 'ipc namespace /proc/7/ns/ipc' -c '.linux.namespaces[1].path = "/proc/7/ns/ipc"'
+	refused "the host's network" -c '.linux.namespaces |= map(select(.type != "network"))'
+	refused 'process.terminal' -c '.process.terminal = true'
+}
+
+@test "a root file system that cannot be had" {
+	spec . true > spec.json
+	run guestctl create "$vm" bad spec.json erofs,disk:gone,rootfs,ro
+	[[ $output == *'no disk has the serial "gone"'* ]]
+	run guestctl create "$vm" bad spec.json erofs,disk:layer0,../../x,ro
+	[[ $output == *'not a path below the bundle'* ]]
+	run guestctl create "$vm" bad spec.json tmpfs,tmpfs,rootfs,nonsense=1
+	[[ $output == *"Unknown parameter 'nonsense'"* ]]
+	run guestctl create "$vm" bad spec.json bind,/etc,rootfs
+	[[ $output == *'cannot mount that type'* ]]
+}
+
+@test "the states of a container, and what they refuse" {
+	spec . sh -c 'exit 5' > spec.json
+	guestctl create "$vm" life spec.json erofs,disk:layer0,rootfs,ro
+	guestctl state "$vm" life | grep -x status=1
+	run guestctl create "$vm" life spec.json erofs,disk:layer0,rootfs,ro
+	[[ $output == "guestctl: code 6: "* ]]
+	guestctl start "$vm" life
+	guestctl wait "$vm" life | grep -x exit_status=5
+	guestctl wait "$vm" life | grep -x exit_status=5
+	guestctl state "$vm" life | grep -x status=3
+	run guestctl start "$vm" life
+	[[ $output == "guestctl: code 9: "* ]]
+	run guestctl kill "$vm" life 15
+	[[ $output == "guestctl: code 5: "* ]]
+	guestctl delete "$vm" life | grep -x exit_status=5
+	run guestctl delete "$vm" life
+	[[ $output == "guestctl: code 5: "* ]]
+	run guestctl pause "$vm" life
+	[[ $output == "guestctl: code 12: "* ]]
+}
+
+@test "one that was only created can be deleted" {
+	spec . true > spec.json
+	guestctl create "$vm" early spec.json erofs,disk:layer0,rootfs,ro
+	guestctl delete "$vm" early | grep -x exit_status=137
+}
+
+@test "signals, to one process and to all" {
+	spec . sh -c 'trap "exit 3" TERM; touch /tmp/up; sleep 1000 & wait' > spec.json
+	guestctl create "$vm" sig spec.json "${layers[@]}"
+	guestctl start "$vm" sig
+	run guestctl delete "$vm" sig
+	[[ $output == "guestctl: code 9: "* ]]
+	SECONDS=0
+	until [ "$(guestctl pids "$vm" sig | grep -c pid=)" -eq 2 ] || [ "$SECONDS" -gt 20 ]; do :; done
+	guestctl kill "$vm" sig 15
+	guestctl wait "$vm" sig | grep -x exit_status=3
+	guestctl delete "$vm" sig
+	guestctl create "$vm" sig spec.json "${layers[@]}"
+	guestctl start "$vm" sig
+	guestctl kill "$vm" sig 9 all
+	guestctl wait "$vm" sig | grep -x exit_status=137
+	guestctl delete "$vm" sig
+}
+
+@test "what a container leaves behind dies with it" {
+	# No pid namespace: its children are the guest's to reap, and hold its output open.
+	run timeout 20 "$BASH" -c "$(declare -f box spec guestctl); layers=(${layers[*]@Q}); box orphan \
+		-c '.linux.namespaces |= map(select(.type != \"pid\"))' sh -c 'sleep 1000 & echo gone'" < /dev/null
+	[ "$status" -eq 0 ]
+	[ "$output" = gone ]
+	run box look -c '.linux.namespaces |= map(select(.type != "pid"))' sh -c 'ps | grep [s]leep; cat /proc/1/mounts' \
+		< /dev/null
+	[[ $output != *"sleep 1000"* ]]
+	[[ $output != */run/qbx/orphan/* ]]
+}
+
+@test "without the token nothing is served" {
+	mkdir liar
+	ln -s "$vm/vsock.sock" liar/vsock.sock
+	head -c 32 /dev/zero > liar/token
+	run guestctl state liar any
+	[ "$status" -eq 99 ]
+	[[ $output != *"does not exist"* ]]
+	run guestctl run liar any /dev/null < /dev/null
+	[ "$status" -eq 99 ]
+	grep -q 'port 1024: wrong token' "$vm/console.log"
+	# The others are served as before.
+	box still true < /dev/null
+}
+
+@test "a guest that the host refuses says so and ends" {
+	echo '{"error": "no room"}' > boot.json
+	guest_start "$PWD/refused" boot.json
+	guest_end "$PWD/refused"
+	grep -q 'qbx-init: error: the host refuses this guest: no room: powering off' refused/console.log
+}
+
+@test "a guest without the promised interface says so and ends" {
+	echo '{"links": [{"name": "eth0", "mac": "02:00:00:00:00:99"}]}' > boot.json
+	guest_start "$PWD/lacking" boot.json
+	guest_end "$PWD/lacking"
+	grep -q 'no network interface has the address 02:00:00:00:00:99' lacking/console.log
+}
+
+@test "shutdown ends what runs, and the machine" {
+	echo '{}' > boot.json
+	guest_start "$PWD/down" boot.json \
+		-drive "if=none,id=d0,file=$BATS_FILE_TMPDIR/image.erofs,format=raw,readonly=on" \
+		-device virtio-blk-device,drive=d0,serial=layer0
+	spec . sleep 1000 > spec.json
+	guestctl create down long spec.json erofs,disk:layer0,rootfs,ro
+	guestctl start down long
+	guestctl shutdown down
+	guest_end "$PWD/down"
+	run grep -c 'qbx-init: error' down/console.log
+	[ "$output" = 0 ]
+}
+
+setup() {
+	bats_require_minimum_version 1.5.0
+	cd "$BATS_TEST_TMPDIR"
+}

@@ -12,5 +12,5 @@ san-build:
 lint: proto-headers
 	tests/lint.sh
 
-test: deps all guest host image unit-tests san-build fuzz-targets
+test: deps all guest host image unit-tests e2e-programs san-build fuzz-targets
 	tests/run $(BUILD) $(SAN_BUILD) $(FUZZ_BUILD)

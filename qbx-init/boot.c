@@ -8,8 +8,6 @@
 
 #include "guest.h"
 
-#define ENTROPY_MAX 1024u
-#define LINKS_MAX 8u
 #define ADDRESSES_MAX 32u
 #define ROUTES_MAX 256u
 #define DNS_MAX 32u
@@ -101,11 +99,11 @@ static int check(const Boot *b, struct qbx_err *err)
 		return err_code(err, EX_DATAERR, "boot message: token of %zu bytes", b->token.len);
 	if (b->time_ns < 0)
 		return err_code(err, EX_DATAERR, "boot message: time before 1970");
-	if (b->entropy.len > ENTROPY_MAX)
+	if (b->entropy.len > BOOT_ENTROPY_MAX)
 		return too_many(err, "bytes of entropy", b->entropy.len);
 	if (b->hostname[0] && !is_domain(b->hostname, 64))
 		return bad(err, "host name", b->hostname);
-	if (b->n_links > LINKS_MAX)
+	if (b->n_links > BOOT_LINKS_MAX)
 		return too_many(err, "links", b->n_links);
 	for (size_t i = 0; i < b->n_links; i++)
 		if (check_link(b->links[i], err) < 0)

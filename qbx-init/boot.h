@@ -10,6 +10,9 @@
 #include "err.h"
 #include "guest.pb-c.h"
 
+#define BOOT_ENTROPY_MAX 1024u /* bytes */
+#define BOOT_LINKS_MAX 8u
+
 typedef Qemubox__Guest__V1__Boot Boot;
 typedef Qemubox__Guest__V1__Link Link;
 typedef Qemubox__Guest__V1__Route Route;

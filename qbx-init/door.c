@@ -276,17 +276,19 @@ static int open_one(struct vm *vm, unsigned port, struct qbx_err *err)
 		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port
 	};
 	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	_cleanup_free_ struct door *d = calloc(1, sizeof(*d));
+	struct door *d;
 
-	if (!d)
-		return err_sys(err, ENOMEM, "listen on vsock port %u", port);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 64) < 0)
 		return err_sys(err, errno, "listen on vsock port %u", port);
+	d = malloc(sizeof(*d));
+	if (!d)
+		return err_sys(err, ENOMEM, "listen on vsock port %u", port);
 	*d = (struct door){ vm, fd, port == GUEST_PORT_STREAM };
-	if (!loop_add_fd(vm->loop, fd, EPOLLIN, on_door, d, err))
+	if (!loop_add_fd(vm->loop, fd, EPOLLIN, on_door, d, err)) {
+		free(d);
 		return -1;
-	(void)take_ptr(d); /* both last as long as the machine */
-	(void)take_fd(&fd);
+	}
+	(void)take_fd(&fd); /* the door lasts as long as the machine */
 	return 0;
 }
 

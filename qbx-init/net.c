@@ -209,10 +209,10 @@ static int find_all(int nl, const Boot *boot, unsigned *indexes, struct qbx_err 
 int net_setup(const Boot *boot, struct qbx_err *err)
 {
 	_cleanup_close_ int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	_cleanup_free_ unsigned *indexes = calloc(boot->n_links + 1, sizeof(*indexes));
+	unsigned indexes[BOOT_LINKS_MAX] = { 0 };
 
-	if (nl < 0 || !indexes)
-		return err_sys(err, nl < 0 ? errno : ENOMEM, "open rtnetlink");
+	if (nl < 0)
+		return err_sys(err, errno, "open rtnetlink");
 	if (set_link(nl, if_nametoindex("lo"), NULL, 0, true) < 0)
 		return err_sys(err, errno, "set interface lo up");
 	if (find_all(nl, boot, indexes, err) < 0)

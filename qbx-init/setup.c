@@ -25,16 +25,15 @@ static int set_clock(int64_t ns, struct qbx_err *err)
 static int add_entropy(const ProtobufCBinaryData *bytes, struct qbx_err *err)
 {
 	_cleanup_close_ int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
-	_cleanup_free_ struct rand_pool_info *pool = malloc(sizeof(*pool) + bytes->len);
+	union {
+		struct rand_pool_info pool;
+		uint8_t room[sizeof(struct rand_pool_info) + BOOT_ENTROPY_MAX];
+	} u = { .pool = { .entropy_count = (int)bytes->len * 8, .buf_size = (int)bytes->len } };
 
 	if (bytes->len == 0)
 		return 0;
-	if (!pool)
-		return err_sys(err, ENOMEM, "add entropy");
-	pool->entropy_count = (int)bytes->len * 8;
-	pool->buf_size = (int)bytes->len;
-	memcpy(pool->buf, bytes->data, bytes->len);
-	if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0)
+	memcpy(u.room + offsetof(struct rand_pool_info, buf), bytes->data, bytes->len);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &u) < 0)
 		return err_sys(err, errno, "add entropy");
 	return 0;
 }

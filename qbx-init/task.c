@@ -162,7 +162,7 @@ static void pids(struct ttrpc_call *call, const ProtobufCMessage *request, void 
 		return;
 	}
 	infos = calloc(n + 1, sizeof(*infos));
-	list = calloc(n + 1, sizeof(*list));
+	list = calloc(n + 1, sizeof(void *));
 	if (!infos || !list) {
 		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "pids: out of memory");
 		return;

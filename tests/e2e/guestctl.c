@@ -127,7 +127,7 @@ static Qemubox__Guest__V1__Link *make_link(json_t *o)
 	l->mtu = (uint32_t)json_integer_value(json_object_get(o, "mtu"));
 	l->n_addresses = strings(o, "addresses", &l->addresses);
 	l->n_routes = json_array_size(list);
-	l->routes = calloc(l->n_routes + 1, sizeof(*l->routes));
+	l->routes = calloc(l->n_routes + 1, sizeof(void *));
 	json_array_foreach(list, i, item) {
 		l->routes[i] = malloc(sizeof(*l->routes[i]));
 		qemubox__guest__v1__route__init(l->routes[i]);
@@ -160,7 +160,7 @@ static void send_boot(int fd, json_t *o, uint8_t token[GUEST_TOKEN_LEN])
 	b.n_nameservers = strings(o, "nameservers", &b.nameservers);
 	b.n_search = strings(o, "search", &b.search);
 	b.n_links = json_array_size(links);
-	b.links = calloc(b.n_links + 1, sizeof(*b.links));
+	b.links = calloc(b.n_links + 1, sizeof(void *));
 	json_array_foreach(links, i, item)
 		b.links[i] = make_link(item);
 	len = (uint32_t)qemubox__guest__v1__boot__get_packed_size(&b);

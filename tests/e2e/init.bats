@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # A guest seen from the host's side of the guest protocol, without the toolkit between: guestctl
 # answers its hello and makes its calls.
+# shellcheck disable=SC2154 # bats sets them
+# shellcheck disable=SC2030,SC2031 # each test is a process
+# shellcheck disable=SC2016 # the guest's shell expands it
+
+bats_require_minimum_version 1.5.0
 
 kernel_dir=${QBX_KERNEL_DIR:-/usr/share/qemubox/kernel}
 # What a box has: one image layer below, memory above.
-layers=(erofs,disk:layer0,lower,ro tmpfs,tmpfs,rw,mode=0755
-	overlay,overlay,rootfs,lowerdir=lower,upperdir=rw/upper,workdir=rw/work)
+layers=("erofs,disk:layer0,lower,ro" "tmpfs,tmpfs,rw,mode=0755"
+	"overlay,overlay,rootfs,lowerdir=lower,upperdir=rw/upper,workdir=rw/work")
 
 guestctl() {
 	timeout 60 "$QBX_BUILD/tests/e2e/guestctl" "$@"
@@ -82,7 +87,7 @@ box() {
 }
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.."
+	cd "$BATS_TEST_DIRNAME/../.." || return
 	QBX_BUILD=$(realpath "${QBX_BUILD:-build}")
 	vm=$BATS_FILE_TMPDIR/vm
 	export QBX_BUILD vm
@@ -312,6 +317,5 @@ refused() {
 }
 
 setup() {
-	bats_require_minimum_version 1.5.0
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }

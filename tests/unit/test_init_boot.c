@@ -13,7 +13,7 @@ static void addresses(void **state)
 	static const char *const bad[] = { "",		   "10.0.0.1",	  "10.0.0.1/",	"10.0.0.1/33",
 					   "10.0.0.1/-1",  "10.0.0.1/8x", "10.0.0/8",	"fd00::1/129",
 					   "fd00::1/0008", "/24",	  "::g/64" };
-	struct addr a;
+	struct addr a = { 0 };
 
 	(void)state;
 	assert_int_equal(addr_parse_cidr("192.0.2.7/24", &a), 0);

@@ -81,7 +81,8 @@ static int check_dns(const Boot *b, struct qbx_err *err)
 	struct addr a;
 
 	if (b->n_nameservers > DNS_MAX || b->n_search > DNS_MAX)
-		return too_many(err, "name servers or search domains", b->n_nameservers + b->n_search);
+		return too_many(err, "name servers or search domains",
+				b->n_nameservers + b->n_search);
 	for (size_t i = 0; i < b->n_nameservers; i++)
 		if (addr_parse(b->nameservers[i], &a) < 0)
 			return bad(err, "name server", b->nameservers[i]);

@@ -10,9 +10,9 @@
  *
  * A container's first process may end before we have learnt its pid, that is before the end of its
  * crun has been handled. It must not be thrown away as an orphan then. The kernel makes an ending
- * crun a zombie and its children ours in one step, so whenever such a child is seen, the crun can be
- * reaped as well: after a look at any orphan, the known ones get another turn, and only an orphan
- * that is still unknown afterwards is one.
+ * crun a zombie and its children ours in one step, so whenever such a child is seen, the crun can
+ * be reaped as well: after a look at any orphan, the known ones get another turn, and only an
+ * orphan that is still unknown afterwards is one.
  */
 #include <errno.h>
 #include <sys/wait.h>

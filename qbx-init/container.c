@@ -111,7 +111,8 @@ static void on_init_ended(void *arg)
 	struct container *c = arg;
 	struct qbx_err err = { 0 };
 
-	/* Without a pid namespace of its own, what it started would live on and hold its streams. */
+	/* Without a pid namespace of its own, what it started would live on and hold its streams.
+	 */
 	if (cgroup_kill(c->cgroup, &err) < 0)
 		log_warn("container %s: %s", c->id, err.msg);
 	if (c->state == CONTAINER_DELETING)
@@ -143,8 +144,8 @@ void container_start(struct container *c, struct ttrpc_call *call)
 	struct qbx_err err = { 0 };
 
 	if (c->state != CONTAINER_CREATED) {
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is not waiting to be started",
-			   c->id);
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
+			   "container %s is not waiting to be started", c->id);
 		return;
 	}
 	begin(c, CONTAINER_STARTING, call);
@@ -222,7 +223,7 @@ static int set_sysctls(json_t *sysctls, struct qbx_err *err)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(sysctls, key, value) {
+	json_object_foreach (sysctls, key, value) {
 		const char *text = json_string_value(value);
 		_cleanup_close_ int fd = -1;
 		char path[160];
@@ -249,7 +250,8 @@ static int check_cgroup(const struct vm *vm, const char *cgroup, struct qbx_err 
 
 		if (a && !strncmp(c->cgroup, cgroup, shorter) &&
 		    (a == b || (a < b ? cgroup : c->cgroup)[shorter] == '/'))
-			return err_code(err, EX_DATAERR, "cgroup %s is container %s's", cgroup, c->id);
+			return err_code(err, EX_DATAERR, "cgroup %s is container %s's", cgroup,
+					c->id);
 	}
 	return 0;
 }
@@ -258,9 +260,9 @@ static int write_spec(struct container *c, const Qemubox__Task__CreateRequest *r
 		      struct qbx_err *err)
 {
 	char rootfs[sizeof(c->dir) + 8], config[sizeof(c->dir) + 16];
-	_cleanup_(spec_free) struct spec s = {
-		.id = c->id, .rootfs = rootfs, .terminal = r->terminal
-	};
+	_cleanup_(spec_free) struct spec s = { .id = c->id,
+					       .rootfs = rootfs,
+					       .terminal = r->terminal };
 	_cleanup_free_ char *text = NULL;
 
 	snprintf(rootfs, sizeof(rootfs), "%s/rootfs", c->dir);
@@ -312,7 +314,8 @@ static bool may_create(const struct vm *vm, struct ttrpc_call *call,
 	else if (container_find(vm, r->id))
 		ttrpc_fail(call, TTRPC_ALREADY_EXISTS, "container %s exists", r->id);
 	else if (n >= CONTAINERS_MAX)
-		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "%u containers are the most", CONTAINERS_MAX);
+		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "%u containers are the most",
+			   CONTAINERS_MAX);
 	else if (vm->going_down)
 		ttrpc_fail(call, TTRPC_UNAVAILABLE, "the guest is going down");
 	else if (r->terminal)

@@ -10,8 +10,8 @@
 
 /*
  * CREATING -> CREATED -> STARTING -> RUNNING -> STOPPED -> DELETING -> gone
- * A created one can also stop, or be deleted, which kills it first. In the states that end in -ING a
- * crun works for the call in @call, and other calls that would need crun are refused.
+ * A created one can also stop, or be deleted, which kills it first. In the states that end in -ING
+ * a crun works for the call in @call, and other calls that would need crun are refused.
  */
 enum container_state {
 	CONTAINER_CREATING,

@@ -123,7 +123,9 @@ static int spawn(struct crun *c, const char *const *args, const int *fds, struct
 {
 	char log_option[512];
 	const char *argv[ARGS_MAX + 8] = {
-		"crun", "--root", CRUN_ROOT, "--cgroup-manager=cgroupfs", log_option, "--log-format=json",
+		"crun",	    "--root",
+		CRUN_ROOT,  "--cgroup-manager=cgroupfs",
+		log_option, "--log-format=json",
 	};
 	struct proc_fd map[3];
 	struct proc_spec spec = { .argv = argv, .cwd = "/", .fds = map, .netns = -1 };

@@ -26,7 +26,8 @@ int crun_run(struct vm *vm, const char *bundle, const char *const *args, const i
  */
 void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX]);
 
-/** crun_errno() - the errno that is the cause in crun's text, if it is one that callers tell apart */
+/** crun_errno() - the errno that is the cause in crun's text, if it is one that callers tell apart
+ */
 int crun_errno(const char *message);
 
 #endif

@@ -4,10 +4,10 @@
  *
  * Theory of Operation
  *
- * A connection begins as a visitor: it has DOOR_MS to show the token, and on the stream port a stream
- * number. Only the host (CID 2) gets that far, and only VISITORS_MAX at a time. With the token shown,
- * a connection on the control port becomes a ttrpc server; one on the stream port is parked until a
- * Create names its number, for PARK_MS at most.
+ * A connection begins as a visitor: it has DOOR_MS to show the token, and on the stream port a
+ * stream number. Only the host (CID 2) gets that far, and only VISITORS_MAX at a time. With the
+ * token shown, a connection on the control port becomes a ttrpc server; one on the stream port is
+ * parked until a Create names its number, for PARK_MS at most.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -272,9 +272,9 @@ static void on_door(void *arg, uint32_t events)
 
 static int open_one(struct vm *vm, unsigned port, struct qbx_err *err)
 {
-	struct sockaddr_vm any = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port
-	};
+	struct sockaddr_vm any = { .svm_family = AF_VSOCK,
+				   .svm_cid = VMADDR_CID_ANY,
+				   .svm_port = port };
 	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct door *d;
 

@@ -34,9 +34,9 @@ static int await(int fd, short events, unsigned long long deadline)
 
 static int dial_host(unsigned port, unsigned long long deadline)
 {
-	struct sockaddr_vm host = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port
-	};
+	struct sockaddr_vm host = { .svm_family = AF_VSOCK,
+				    .svm_cid = VMADDR_CID_HOST,
+				    .svm_port = port };
 	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	socklen_t len = sizeof(errno);
 	int sys = 0;

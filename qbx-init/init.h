@@ -28,9 +28,9 @@ struct parked;
 struct vm {
 	struct loop *loop;
 	uint8_t token[GUEST_TOKEN_LEN];
-	struct child *children;	      /* child.c: processes whose end somebody wants to know */
-	struct visitor *visitors;     /* door.c: connections that have yet to show the token */
-	struct parked *parked;	      /* door.c: streams that wait for their container */
+	struct child *children;	  /* child.c: processes whose end somebody wants to know */
+	struct visitor *visitors; /* door.c: connections that have yet to show the token */
+	struct parked *parked;	  /* door.c: streams that wait for their container */
 	unsigned nvisitors, nparked, nconns;
 	struct container *containers; /* container.c */
 	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
@@ -71,7 +71,8 @@ int child_start(struct vm *vm, struct qbx_err *err) _must_check_;
  * child_watch() - have @fn called, once, from the loop, when the child @pid ends
  * Until then @pid stays that process, because nobody else reaps. ESRCH if it is no child of ours.
  */
-int child_watch(struct vm *vm, pid_t pid, child_fn *fn, void *arg, struct qbx_err *err) _must_check_;
+int child_watch(struct vm *vm, pid_t pid, child_fn *fn, void *arg,
+		struct qbx_err *err) _must_check_;
 
 /* door.c: ports 1024 and 1025 */
 

@@ -5,10 +5,10 @@
  * It makes the file systems, says hello to the host, becomes what the host's answer says, and then
  * serves containers until the host has it shut down. See qbx-init(8) and qemubox(7).
  *
- * From the first line on there is no way out: a PID 1 that ends is a kernel panic. What fails before
- * loop_run() is printed and ends the machine; what fails afterwards is the answer to the call that
- * asked for it, and init goes on. The kernel's OOM killer never picks PID 1, so nothing is needed
- * against it.
+ * From the first line on there is no way out: a PID 1 that ends is a kernel panic. What fails
+ * before loop_run() is printed and ends the machine; what fails afterwards is the answer to the
+ * call that asked for it, and init goes on. The kernel's OOM killer never picks PID 1, so nothing
+ * is needed against it.
  */
 #include <errno.h>
 #include <fcntl.h>

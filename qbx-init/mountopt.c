@@ -10,11 +10,16 @@ static const struct {
 	uint64_t attr;
 	bool clear;
 } attributes[] = {
-	{ "ro", MOUNT_ATTR_RDONLY, false },	    { "rw", MOUNT_ATTR_RDONLY, true },
-	{ "nosuid", MOUNT_ATTR_NOSUID, false },	    { "suid", MOUNT_ATTR_NOSUID, true },
-	{ "nodev", MOUNT_ATTR_NODEV, false },	    { "dev", MOUNT_ATTR_NODEV, true },
-	{ "noexec", MOUNT_ATTR_NOEXEC, false },	    { "exec", MOUNT_ATTR_NOEXEC, true },
-	{ "noatime", MOUNT_ATTR_NOATIME, false },   { "atime", MOUNT_ATTR_NOATIME, true },
+	{ "ro", MOUNT_ATTR_RDONLY, false },
+	{ "rw", MOUNT_ATTR_RDONLY, true },
+	{ "nosuid", MOUNT_ATTR_NOSUID, false },
+	{ "suid", MOUNT_ATTR_NOSUID, true },
+	{ "nodev", MOUNT_ATTR_NODEV, false },
+	{ "dev", MOUNT_ATTR_NODEV, true },
+	{ "noexec", MOUNT_ATTR_NOEXEC, false },
+	{ "exec", MOUNT_ATTR_NOEXEC, true },
+	{ "noatime", MOUNT_ATTR_NOATIME, false },
+	{ "atime", MOUNT_ATTR_NOATIME, true },
 	{ "nodiratime", MOUNT_ATTR_NODIRATIME, false },
 	{ "strictatime", MOUNT_ATTR_STRICTATIME, false },
 	{ "relatime", MOUNT_ATTR_RELATIME, false },
@@ -44,7 +49,8 @@ int mountopt_parse(const char *text, struct mountopt *o, struct qbx_err *err)
 		return 0;
 	}
 	if (is_one_of(text, refused))
-		return err_code(err, EX_DATAERR, "mount option \"%s\" means nothing in a guest", text);
+		return err_code(err, EX_DATAERR, "mount option \"%s\" means nothing in a guest",
+				text);
 	if (is_one_of(text, idle)) {
 		o->kind = MOUNTOPT_NOTHING;
 		return 0;
@@ -64,7 +70,8 @@ bool path_is_beneath(const char *path)
 	for (;;) {
 		size_t len = strcspn(path, "/");
 
-		if (len == 0 || (len == 1 && path[0] == '.') || (len == 2 && !strncmp(path, "..", 2)))
+		if (len == 0 || (len == 1 && path[0] == '.') ||
+		    (len == 2 && !strncmp(path, "..", 2)))
 			return false;
 		if (!path[len])
 			return true;

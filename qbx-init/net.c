@@ -111,7 +111,8 @@ static int add_route(int nl, unsigned index, const Route *route)
 	struct request r;
 	struct addr dst, gw;
 
-	if (addr_parse_cidr(route->dst, &dst) < 0 || (route->gw[0] && addr_parse(route->gw, &gw) < 0))
+	if (addr_parse_cidr(route->dst, &dst) < 0 ||
+	    (route->gw[0] && addr_parse(route->gw, &gw) < 0))
 		BUG("route was not checked");
 	/* Bits below the prefix make the kernel refuse the route. */
 	for (unsigned bit = dst.prefix; bit < dst.len * 8; bit++)
@@ -195,8 +196,8 @@ static int find_all(int nl, const Boot *boot, unsigned *indexes, struct qbx_err 
 			BUG("MAC address was not checked");
 		indexes[i] = find_nic(mac);
 		if (!indexes[i])
-			return err_code(err, EX_UNAVAILABLE, "no network interface has the address %s",
-					l->mac);
+			return err_code(err, EX_UNAVAILABLE,
+					"no network interface has the address %s", l->mac);
 		if (boot->n_links == 1)
 			break;
 		snprintf(aside, sizeof(aside), "qbx%u", indexes[i]);

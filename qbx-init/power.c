@@ -7,8 +7,8 @@
 #include "log.h"
 
 /*
- * With ACPI the power can be switched off. Without it (microvm, acpi=off) Linux would halt and leave
- * QEMU running, so the machine is reset, which ends a QEMU that was started with -no-reboot.
+ * With ACPI the power can be switched off. Without it (microvm, acpi=off) Linux would halt and
+ * leave QEMU running, so the machine is reset, which ends a QEMU that was started with -no-reboot.
  */
 _Noreturn void power_off(void)
 {

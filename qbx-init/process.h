@@ -14,7 +14,7 @@ struct process {
 	struct vm *vm;
 	pid_t pid; /* 0: not yet known */
 	bool ended, told, held;
-	bool late; /* the host did not read in time */
+	bool late;  /* the host did not read in time */
 	int status; /* as proc_exit_status() gives it */
 	struct timespec ended_at;
 	char *io[3];		   /* as the host named them */

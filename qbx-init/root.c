@@ -2,9 +2,9 @@
 /*
  * root.c - the guest's own file systems
  *
- * The kernel starts us on the initramfs, which is the one file system that pivot_root cannot leave. So
- * a tmpfs becomes the root, with the directories of the initramfs bound into it read-only: nothing is
- * copied, and crun finds its libraries where they were.
+ * The kernel starts us on the initramfs, which is the one file system that pivot_root cannot leave.
+ * So a tmpfs becomes the root, with the directories of the initramfs bound into it read-only:
+ * nothing is copied, and crun finds its libraries where they were.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,8 +71,8 @@ static int open_console(struct qbx_err *err)
 /* The initramfs' own mount points stay behind, as does the program that runs already. */
 static bool stays_behind(const char *name)
 {
-	static const char *const names[] = { ".", "..", "dev", "proc", "sys", "run", "tmp", "root",
-					     NEW_ROOT + 1 };
+	static const char *const names[] = { ".",   "..",  "dev",  "proc",	"sys",
+					     "run", "tmp", "root", NEW_ROOT + 1 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
@@ -117,7 +117,8 @@ static int carry_all(struct qbx_err *err)
 /* The initial root is the current directory here. */
 static int move_root(struct qbx_err *err)
 {
-	if (do_mount("tmpfs", NEW_ROOT, "tmpfs", MS_NODEV, "mode=755", err) < 0 || carry_all(err) < 0)
+	if (do_mount("tmpfs", NEW_ROOT, "tmpfs", MS_NODEV, "mode=755", err) < 0 ||
+	    carry_all(err) < 0)
 		return -1;
 	if (make_dir(NEW_ROOT "/dev", err) < 0)
 		return -1;

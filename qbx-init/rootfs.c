@@ -210,7 +210,9 @@ int rootfs_mount(const char *bundle, Qemubox__Task__Mount *const *mounts, size_t
 	if (n == 0 || n > ROOTFS_MOUNTS_MAX)
 		return err_code(err, EX_DATAERR, "%zu mounts for a root file system", n);
 	for (size_t i = 0; i < n; i++) {
-		struct making k = { .bundle = bundle, .bundle_fd = dirfd, .fs = -1, .m = mounts[i] };
+		struct making k = {
+			.bundle = bundle, .bundle_fd = dirfd, .fs = -1, .m = mounts[i]
+		};
 		const char *target = mounts[i]->target[0] ? mounts[i]->target : "rootfs";
 		int rc = mount_one(&k, target, err);
 

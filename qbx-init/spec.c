@@ -2,9 +2,9 @@
 /*
  * spec.c - the host's config.json, made fit for a guest
  *
- * The rule: what a path or a label of the host stands for does not exist here. Where the VM itself is
- * the better answer (network namespace, root), it takes its place; where leaving it out only removes a
- * second lock (AppArmor, SELinux), that is logged; all else is refused, by name.
+ * The rule: what a path or a label of the host stands for does not exist here. Where the VM itself
+ * is the better answer (network namespace, root), it takes its place; where leaving it out only
+ * removes a second lock (AppArmor, SELinux), that is logged; all else is refused, by name.
  */
 #include "spec.h"
 
@@ -101,11 +101,12 @@ static int adapt_hooks(struct spec *s, struct qbx_err *err)
 
 	if (member(s->json, "hooks", JSON_OBJECT, &hooks, err) < 0)
 		return -1;
-	json_object_foreach(hooks, kind, list)
+	json_object_foreach (hooks, kind, list)
 		if (!json_is_null(list) && json_array_size(list) > 0) {
-			err_code(err, EX_DATAERR,
-				 "OCI spec: hooks.%.32s names programs that the guest does not have",
-				 kind);
+			err_code(
+				err, EX_DATAERR,
+				"OCI spec: hooks.%.32s names programs that the guest does not have",
+				kind);
 			return -1;
 		}
 	json_object_del(s->json, "hooks");
@@ -120,7 +121,7 @@ static bool needs_host(const char *type, json_t *options)
 	json_t *option;
 	size_t i;
 
-	json_array_foreach(options, i, option) {
+	json_array_foreach (options, i, option) {
 		const char *text = json_string_value(option);
 
 		if (text && (!strcmp(text, "bind") || !strcmp(text, "rbind")))
@@ -145,8 +146,8 @@ static int check_mount(json_t *mount, struct qbx_err *err)
 	    member(mount, "options", JSON_ARRAY, &options, err) < 0)
 		return -1;
 	if (destination[0] != '/')
-		return err_code(err, EX_DATAERR, "OCI spec: mount on \"%.200s\": not an absolute path",
-				destination);
+		return err_code(err, EX_DATAERR,
+				"OCI spec: mount on \"%.200s\": not an absolute path", destination);
 	if (needs_host(type, options)) {
 		err_code(err, EX_DATAERR, "OCI spec: mount on %.200s: %.32s of %.200s of the host",
 			 destination, type[0] ? type : "a bind", source[0] ? source : "nothing");
@@ -162,7 +163,7 @@ static int adapt_mounts(struct spec *s, struct qbx_err *err)
 
 	if (member(s->json, "mounts", JSON_ARRAY, &mounts, err) < 0)
 		return -1;
-	json_array_foreach(mounts, i, mount)
+	json_array_foreach (mounts, i, mount)
 		if (check_mount(mount, err) < 0)
 			return -1;
 	return 0;
@@ -180,9 +181,10 @@ static int check_namespace(json_t *ns, const char **type, struct qbx_err *err)
 	if (!strcmp(*type, "network"))
 		return 0;
 	if (path[0])
-		return err_code(err, EX_DATAERR,
-				"OCI spec: %.32s namespace %.200s is the host's: a VM cannot join it",
-				*type, path);
+		return err_code(
+			err, EX_DATAERR,
+			"OCI spec: %.32s namespace %.200s is the host's: a VM cannot join it",
+			*type, path);
 	return 1;
 }
 
@@ -209,15 +211,16 @@ static int adapt_namespaces(json_t *linux_, bool *own_network, struct qbx_err *e
 			json_array_remove(list, i);
 	}
 	if (!mount)
-		return refuse(err, "linux.namespaces", "has no mount namespace: it would be init's");
+		return refuse(err, "linux.namespaces",
+			      "has no mount namespace: it would be init's");
 	if (!cgroup && json_array_append_new(list, json_pack("{s:s}", "type", "cgroup")) < 0)
 		return err_code(err, EX_OSERR, "OCI spec: out of memory");
 	return 0;
 }
 
 /*
- * The network namespace is the VM's, so its parameters are the guest's to set: crun would refuse them
- * without a namespace of their own.
+ * The network namespace is the VM's, so its parameters are the guest's to set: crun would refuse
+ * them without a namespace of their own.
  */
 static int take_net_sysctls(struct spec *s, json_t *linux_, struct qbx_err *err)
 {
@@ -230,13 +233,15 @@ static int take_net_sysctls(struct spec *s, json_t *linux_, struct qbx_err *err)
 		return err_code(err, EX_OSERR, "OCI spec: out of memory");
 	if (member(linux_, "sysctl", JSON_OBJECT, &sysctl, err) < 0)
 		return -1;
-	json_object_foreach_safe(sysctl, next, key, value) {
+	json_object_foreach_safe(sysctl, next, key, value)
+	{
 		if (strncmp(key, "net.", 4) && strncmp(key, "net/", 4))
 			continue;
 		if (!json_is_string(value) || strstr(key, "..") || strlen(key) > 128 ||
 		    strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				"0123456789._-/") != strlen(key))
-			return err_code(err, EX_DATAERR, "OCI spec: linux.sysctl %.100s is not one", key);
+			return err_code(err, EX_DATAERR, "OCI spec: linux.sysctl %.100s is not one",
+					key);
 		if (json_object_set(s->sysctls, key, value) < 0)
 			return err_code(err, EX_OSERR, "OCI spec: out of memory");
 		json_object_del(sysctl, key);
@@ -288,8 +293,8 @@ static int adapt_cgroup(struct spec *s, json_t *linux_, struct qbx_err *err)
 	else
 		n = snprintf(s->cgroup, sizeof(s->cgroup), "%s%s", path[0] == '/' ? "" : "/", path);
 	if (n < 0 || n >= (int)sizeof(s->cgroup) || !is_cgroup_path(s->cgroup))
-		return err_code(err, EX_DATAERR, "OCI spec: linux.cgroupsPath \"%.200s\" is not one",
-				path);
+		return err_code(err, EX_DATAERR,
+				"OCI spec: linux.cgroupsPath \"%.200s\" is not one", path);
 	if (json_object_set_new(linux_, "cgroupsPath", json_string(s->cgroup)) < 0)
 		return err_code(err, EX_DATAERR, "OCI spec: linux.cgroupsPath is not text");
 	return 0;
@@ -307,7 +312,8 @@ static int adapt_linux(struct spec *s, struct qbx_err *err)
 		return -1;
 	if (!own_network) {
 		refuse(err, "linux.namespaces", "has no network namespace: the host's network");
-		return err_hint(err, "a VM cannot have the host's network: leave the host network out");
+		return err_hint(err,
+				"a VM cannot have the host's network: leave the host network out");
 	}
 	if (member(linux_, "seccomp", JSON_OBJECT, &seccomp, err) < 0)
 		return -1;

@@ -16,15 +16,15 @@ struct spec {
 	const char *rootfs; /* absolute path of its root file system in the guest */
 	bool terminal;	    /* what the request said */
 
-	json_t *json;			/* owned: config.json for crun */
-	json_t *sysctls;		/* owned: {"net.…": "value"} for the guest itself */
-	char cgroup[SPEC_CGROUP_MAX];	/* path below /sys/fs/cgroup, with a leading slash */
+	json_t *json;		      /* owned: config.json for crun */
+	json_t *sysctls;	      /* owned: {"net.…": "value"} for the guest itself */
+	char cgroup[SPEC_CGROUP_MAX]; /* path below /sys/fs/cgroup, with a leading slash */
 };
 
 /**
  * spec_adapt() - make a host's OCI runtime specification one for this guest
- * @text, @len: config.json. The rules are in qemubox(7), "What of an OCI specification is honoured".
- * Return: 0, or -1 with @err (EX_DATAERR) that names the part that cannot be honoured.
+ * @text, @len: config.json. The rules are in qemubox(7), "What of an OCI specification is
+ * honoured". Return: 0, or -1 with @err (EX_DATAERR) that names the part that cannot be honoured.
  */
 int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err) _must_check_;
 

@@ -44,7 +44,7 @@ static void start(struct ttrpc_call *call, const ProtobufCMessage *request, void
 		container_start(c, call);
 }
 
-static void delete(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+static void delete (struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__DeleteRequest *r = (const Qemubox__Task__DeleteRequest *)request;
 	struct container *c = find(arg, call, r->id, r->exec_id);
@@ -197,8 +197,10 @@ static void connect_(struct ttrpc_call *call, const ProtobufCMessage *request, v
 	ttrpc_reply(call, &reply.base);
 }
 
-#define TASK(name, message, handler) \
-	{ GUEST_TASK_SERVICE, name, &qemubox__task__##message##__descriptor, handler }
+#define TASK(name, message, handler)                                                       \
+	{                                                                                  \
+		GUEST_TASK_SERVICE, name, &qemubox__task__##message##__descriptor, handler \
+	}
 
 const struct ttrpc_method task_methods[] = {
 	TASK("Create", create_request, create),

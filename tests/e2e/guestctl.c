@@ -8,8 +8,9 @@
  *   guestctl kill DIR ID SIGNAL [all]
  *   guestctl shutdown DIR
  *
- * DIR is where vsock.sock is and where boot leaves the token. run connects its own stdin, stdout and
- * stderr and exits with the container's status. A call that fails prints "code N: message"; status 99.
+ * DIR is where vsock.sock is and where boot leaves the token. run connects its own stdin, stdout
+ * and stderr and exits with the container's status. A call that fails prints "code N: message";
+ * status 99.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -91,8 +92,8 @@ static void read_hello(int fd)
 		fprintf(stderr, "guestctl: no hello\n");
 		exit(FAILED);
 	}
-	printf("{\"version\":%u,\"kernel\":\"%s\",\"boot_us\":%" PRIu64 ",\"cpus\":%u,\"memory_kib\":%" PRIu64
-	       "}\n",
+	printf("{\"version\":%u,\"kernel\":\"%s\",\"boot_us\":%" PRIu64
+	       ",\"cpus\":%u,\"memory_kib\":%" PRIu64 "}\n",
 	       h->version, h->kernel, h->boot_us, h->cpus, h->memory_kib);
 	qemubox__guest__v1__hello__free_unpacked(h, NULL);
 }
@@ -103,7 +104,7 @@ static size_t strings(json_t *o, const char *key, char ***out)
 	size_t i;
 
 	*out = calloc(json_array_size(list) + 1, sizeof(char *));
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		(*out)[i] = strdup(json_string_value(item));
 	return json_array_size(list);
 }
@@ -128,7 +129,7 @@ static Qemubox__Guest__V1__Link *make_link(json_t *o)
 	l->n_addresses = strings(o, "addresses", &l->addresses);
 	l->n_routes = json_array_size(list);
 	l->routes = calloc(l->n_routes + 1, sizeof(void *));
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		l->routes[i] = malloc(sizeof(*l->routes[i]));
 		qemubox__guest__v1__route__init(l->routes[i]);
 		l->routes[i]->dst = string(item, "dst");
@@ -161,7 +162,7 @@ static void send_boot(int fd, json_t *o, uint8_t token[GUEST_TOKEN_LEN])
 	b.n_search = strings(o, "search", &b.search);
 	b.n_links = json_array_size(links);
 	b.links = calloc(b.n_links + 1, sizeof(void *));
-	json_array_foreach(links, i, item)
+	json_array_foreach (links, i, item)
 		b.links[i] = make_link(item);
 	len = (uint32_t)qemubox__guest__v1__boot__get_packed_size(&b);
 	buf = malloc(len + 4);
@@ -240,7 +241,8 @@ static void on_answer(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 static void task(struct ctl *ctl, const char *method, const ProtobufCMessage *request,
 		 const ProtobufCMessageDescriptor *reply, ttrpc_done_fn *done)
 {
-	ttrpc_request(ctl->conn, GUEST_TASK_SERVICE, method, request, PATIENCE_MS, reply, done, ctl);
+	ttrpc_request(ctl->conn, GUEST_TASK_SERVICE, method, request, PATIENCE_MS, reply, done,
+		      ctl);
 }
 
 /* ---- create and run ---- */
@@ -304,7 +306,7 @@ static void on_deleted(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 		loop_stop(ctl->loop);
 }
 
-static void delete(struct ctl *ctl, ttrpc_done_fn *done)
+static void delete (struct ctl *ctl, ttrpc_done_fn *done)
 {
 	Qemubox__Task__DeleteRequest r = QEMUBOX__TASK__DELETE_REQUEST__INIT;
 
@@ -316,7 +318,7 @@ static void delete(struct ctl *ctl, ttrpc_done_fn *done)
 static void delete_when_over(struct ctl *ctl)
 {
 	if (ctl->waited && !ctl->streams[1] && !ctl->streams[2])
-		delete(ctl, on_deleted);
+		delete (ctl, on_deleted);
 }
 
 static void on_waited(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
@@ -419,8 +421,8 @@ static void dial_next(struct ctl *ctl)
 		return;
 	}
 	ctl->numbers[n] = ((uint32_t)getpid() << 2 | (uint32_t)n) + 4;
-	if (!guest_dial(ctl->loop, &ctl->guest, GUEST_PORT_STREAM, ctl->numbers[n], 10000, on_stream, ctl,
-			&err))
+	if (!guest_dial(ctl->loop, &ctl->guest, GUEST_PORT_STREAM, ctl->numbers[n], 10000,
+			on_stream, ctl, &err))
 		fatal(&err);
 }
 
@@ -516,7 +518,7 @@ static void on_control(void *arg, int fd, const struct qbx_err *failure)
 	else if (!strcmp(v, "wait"))
 		wait_(ctl, on_answer);
 	else if (!strcmp(v, "delete"))
-		delete(ctl, on_answer);
+		delete (ctl, on_answer);
 	else if (!strcmp(v, "kill"))
 		kill_(ctl);
 	else if (!strcmp(v, "state"))

@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* net.c relies on these. */
 	for (size_t i = 0; i < b->n_links; i++)
 		for (size_t k = 0; k < b->links[i]->n_addresses; k++)
-			if (addr_parse_cidr(b->links[i]->addresses[k], &a) < 0 || a.prefix > a.len * 8)
+			if (addr_parse_cidr(b->links[i]->addresses[k], &a) < 0 ||
+			    a.prefix > a.len * 8)
 				abort();
 	boot_free(b);
 	return 0;

@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	list = json_object_get(json_object_get(s.json, "linux"), "namespaces");
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *path = json_string_value(json_object_get(json_array_get(list, i), "path"));
+		const char *path =
+			json_string_value(json_object_get(json_array_get(list, i), "path"));
 
 		if (path && path[0])
 			abort();

@@ -10,9 +10,17 @@
 
 static void addresses(void **state)
 {
-	static const char *const bad[] = { "",		   "10.0.0.1",	  "10.0.0.1/",	"10.0.0.1/33",
-					   "10.0.0.1/-1",  "10.0.0.1/8x", "10.0.0/8",	"fd00::1/129",
-					   "fd00::1/0008", "/24",	  "::g/64" };
+	static const char *const bad[] = { "",
+					   "10.0.0.1",
+					   "10.0.0.1/",
+					   "10.0.0.1/33",
+					   "10.0.0.1/-1",
+					   "10.0.0.1/8x",
+					   "10.0.0/8",
+					   "fd00::1/129",
+					   "fd00::1/0008",
+					   "/24",
+					   "::g/64" };
 	struct addr a = { 0 };
 
 	(void)state;
@@ -139,11 +147,11 @@ static void a_boot_message_is_taken(void **state)
 	boot_free(b);
 }
 
-#define SPOIL(member, value, why)          \
-	do {                               \
-		sample_init(&s);           \
-		s.member = value;          \
-		refused(&s, why);          \
+#define SPOIL(member, value, why) \
+	do {                      \
+		sample_init(&s);  \
+		s.member = value; \
+		refused(&s, why); \
 	} while (0)
 
 static void a_bad_boot_message_is_refused(void **state)

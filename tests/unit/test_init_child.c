@@ -136,9 +136,10 @@ static void no_child_of_ours(void **state)
 
 static void crun_says_why(void **state)
 {
-	static const char lines[] = "{\"msg\":\"careful\",\"level\":\"warning\"}\n"
-				    "{\"msg\":\"open `x`: No such file or directory\",\"level\":\"error\"}\n"
-				    "{\"msg\":\"later\",\"level\":\"error\"}\n";
+	static const char lines[] =
+		"{\"msg\":\"careful\",\"level\":\"warning\"}\n"
+		"{\"msg\":\"open `x`: No such file or directory\",\"level\":\"error\"}\n"
+		"{\"msg\":\"later\",\"level\":\"error\"}\n";
 	static const char spread[] = "{\n  \"msg\": \"two\\nlines\",\n  \"level\": \"error\"\n}\n";
 	char message[CRUN_MESSAGE_MAX];
 

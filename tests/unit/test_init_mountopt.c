@@ -48,8 +48,10 @@ static void options_of_the_file_system(void **state)
 
 static void options_that_are_none(void **state)
 {
-	static const char *const bad[] = { "", "=x", "rbind", "bind", "remount",
-					   "a-name-that-is-longer-than-any-option-there-is=1" };
+	static const char *const bad[] = {
+		"",	"=x",	   "rbind",
+		"bind", "remount", "a-name-that-is-longer-than-any-option-there-is=1"
+	};
 	struct mountopt o;
 
 	(void)state;

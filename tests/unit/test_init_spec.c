@@ -52,19 +52,24 @@ static void takes_the_guests_place(void **state)
 	struct spec s;
 
 	(void)state;
-	accepts(&s, WITH("\"root\":{\"path\":\"/var/lib/x\",\"readonly\":true},\"annotations\":{\"a\":\"b\"}"));
+	accepts(&s, WITH("\"root\":{\"path\":\"/var/lib/"
+			 "x\",\"readonly\":true},\"annotations\":{\"a\":\"b\"}"));
 	assert_string_equal(text_at(&s, "root", "path"), "/run/qbx/box/rootfs");
 	assert_true(json_is_true(json_object_get(json_object_get(s.json, "root"), "readonly")));
 	assert_null(json_object_get(s.json, "annotations"));
 	list = json_object_get(json_object_get(s.json, "linux"), "namespaces");
 	assert_int_equal(json_array_size(list), 3);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "type")), "pid");
-	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "type")), "mount");
-	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 2), "type")), "cgroup");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "type")),
+			    "pid");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "type")),
+			    "mount");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 2), "type")),
+			    "cgroup");
 	assert_string_equal(s.cgroup, "/box");
 	spec_free(&s);
 	/* The host's path of the network namespace goes with it. */
-	accepts(&s, "{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"cgroup\"},"
+	accepts(&s, "{" PROCESS
+		    ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"cgroup\"},"
 		    "{\"type\":\"network\",\"path\":\"/proc/7/ns/net\"}]}}");
 	list = json_object_get(json_object_get(s.json, "linux"), "namespaces");
 	assert_int_equal(json_array_size(list), 2);
@@ -82,7 +87,8 @@ static void keeps_what_the_guest_can_do(void **state)
 		    ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\"},\"mountLabel\":\"z\","
 		    "\"resources\":{\"pids\":{\"limit\":7}},\"maskedPaths\":[\"/proc/kcore\"]}}");
 	process = json_object_get(s.json, "process");
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(process, "user"), "uid")), 5);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(process, "user"), "uid")), 5);
 	assert_true(json_is_true(json_object_get(process, "noNewPrivileges")));
 	assert_null(json_object_get(process, "apparmorProfile"));
 	assert_null(json_object_get(process, "selinuxLabel"));
@@ -97,23 +103,29 @@ static void keeps_what_the_guest_can_do(void **state)
 static void refuses_what_only_the_host_has(void **state)
 {
 	(void)state;
-	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"},"
+	refuses("{" PROCESS
+		",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"},"
 		"{\"type\":\"ipc\",\"path\":\"/proc/7/ns/ipc\"}]}}",
 		"ipc namespace /proc/7/ns/ipc");
-	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}}", "host's network");
-	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}", "mount namespace");
+	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}}",
+		"host's network");
+	refuses("{" PROCESS ",\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}",
+		"mount namespace");
 	refuses("{" PROCESS "}", "mount namespace");
 	refuses(WITH("\"hooks\":{\"prestart\":[],\"poststop\":[{\"path\":\"/bin/x\"}]}"),
 		"hooks.poststop");
-	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"seccomp\":{\"listenerPath\":\"/run/x\"}}}",
+	refuses("{" PROCESS ",\"linux\":{" NAMESPACES
+		",\"seccomp\":{\"listenerPath\":\"/run/x\"}}}",
 		"listenerPath");
-	refuses(WITH("\"mounts\":[{\"destination\":\"/etc/hosts\",\"type\":\"bind\",\"source\":\"/x\","
+	refuses(WITH("\"mounts\":[{\"destination\":\"/etc/hosts\",\"type\":\"bind\",\"source\":\"/"
+		     "x\","
 		     "\"options\":[\"rbind\"]}]"),
 		"mount on /etc/hosts");
 	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"tmpfs\",\"source\":\"/x\","
 		     "\"options\":[\"bind\"]}]"),
 		"mount on /d");
-	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"ext4\",\"source\":\"/dev/sda1\"}]"),
+	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"ext4\",\"source\":\"/dev/"
+		     "sda1\"}]"),
 		"ext4 of /dev/sda1");
 	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"source\":\"/x\"}]"), "mount on /d");
 }
@@ -143,7 +155,8 @@ static void refuses_wrong_types(void **state)
 	refuses(WITH("\"root\":7"), "root has the wrong type");
 	refuses(WITH("\"mounts\":{}"), "mounts has the wrong type");
 	refuses(WITH("\"mounts\":[7]"), "mounts has the wrong type");
-	refuses(WITH("\"mounts\":[{\"destination\":\"rel\",\"type\":\"proc\"}]"), "not an absolute path");
+	refuses(WITH("\"mounts\":[{\"destination\":\"rel\",\"type\":\"proc\"}]"),
+		"not an absolute path");
 	refuses(WITH("\"hooks\":7"), "hooks has the wrong type");
 	refuses("{\"process\":{\"args\":[\"a\"],\"terminal\":true}," LINUX "}", "process.terminal");
 }
@@ -159,14 +172,16 @@ static void places_cgroups(void **state)
 		{ "system.slice:cri:box", "/system.slice/cri-box" },
 		{ "/a:b/c", "/a:b/c" },
 	};
-	static const char *const bad[] = { "/", "/..", "/a/../b", "/a//b", "/a/", "a:b", ":b:c", "a:b:c:d",
+	static const char *const bad[] = { "/",		 "/..",	   "/a/../b", "/a//b",
+					   "/a/",	 "a:b",	   ":b:c",    "a:b:c:d",
 					   "/a/.hidden", "..:a:b", "/a\\nb" };
 	char text[512];
 	struct spec s;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		snprintf(text, sizeof(text), "{" PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"%s\"}}",
+		snprintf(text, sizeof(text),
+			 "{" PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"%s\"}}",
 			 good[i].given);
 		accepts(&s, text);
 		assert_string_equal(s.cgroup, good[i].placed);
@@ -174,8 +189,8 @@ static void places_cgroups(void **state)
 		spec_free(&s);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(text, sizeof(text), "{" PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"%s\"}}",
-			 bad[i]);
+		snprintf(text, sizeof(text),
+			 "{" PROCESS ",\"linux\":{" NAMESPACES ",\"cgroupsPath\":\"%s\"}}", bad[i]);
 		refuses(text, strchr(bad[i], '\\') ? "cgroupsPath" : bad[i]);
 	}
 }
@@ -186,17 +201,20 @@ static void takes_network_sysctls_only(void **state)
 	json_t *kept;
 
 	(void)state;
-	accepts(&s, "{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\","
-		    "\"net/ipv4/conf/eth0.1/rp_filter\":\"0\",\"kernel.shmmax\":\"5\"}}}");
+	accepts(&s,
+		"{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\","
+		"\"net/ipv4/conf/eth0.1/rp_filter\":\"0\",\"kernel.shmmax\":\"5\"}}}");
 	kept = json_object_get(json_object_get(s.json, "linux"), "sysctl");
 	assert_int_equal(json_object_size(kept), 1);
 	assert_non_null(json_object_get(kept, "kernel.shmmax"));
 	assert_int_equal(json_object_size(s.sysctls), 2);
-	assert_string_equal(json_string_value(json_object_get(s.sysctls, "net.ipv4.ip_forward")), "1");
+	assert_string_equal(json_string_value(json_object_get(s.sysctls, "net.ipv4.ip_forward")),
+			    "1");
 	spec_free(&s);
 	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.ipv4/../../x\":\"1\"}}}",
 		"linux.sysctl");
-	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.x\":1}}}", "linux.sysctl");
+	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"sysctl\":{\"net.x\":1}}}",
+		"linux.sysctl");
 }
 
 int main(void)

@@ -12,10 +12,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "boot.h"
 #include "init.h"
@@ -47,14 +49,23 @@ static int become(struct vm *vm, struct qbx_err *err)
 	return rc < 0 ? -1 : io_mkdirs(BUNDLE_ROOT, 0711, err);
 }
 
+/* PID 1 on an initramfs: what starts us anywhere else must not have its mounts turned over. */
+static bool in_guest(void)
+{
+	struct statfs fs;
+
+	return getpid() == 1 && statfs("/", &fs) == 0 &&
+	       (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+}
+
 int main(void)
 {
 	struct vm vm = { 0 };
 	struct qbx_err err = { 0 };
 	sigset_t all;
 
-	if (getpid() != 1) {
-		fputs("qbx-init: only runs as PID 1 of a guest\n", stderr);
+	if (!in_guest()) {
+		fputs("qbx-init: only runs as process 1 of a guest, from its initramfs\n", stderr);
 		return EX_USAGE;
 	}
 	sigfillset(&all);

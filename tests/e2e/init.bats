@@ -316,6 +316,21 @@ refused() {
 	[ "$output" = 0 ]
 }
 
+# no_guest CMD... — init, outside of a guest: one line, and nothing is touched.
+no_guest() {
+	run --separate-stderr "$@" "$QBX_BUILD/bin/qbx-init"
+	[ "$status" -eq 64 ]
+	[ -z "$output" ]
+	[ "$stderr" = "qbx-init: only runs as process 1 of a guest, from its initramfs" ]
+}
+
+@test "init does nothing anywhere but in a guest" {
+	mounts=$(cut -d' ' -f5- /proc/self/mountinfo)
+	no_guest env
+	no_guest unshare --pid --fork --mount
+	[ "$(cut -d' ' -f5- /proc/self/mountinfo)" = "$mounts" ]
+}
+
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 }

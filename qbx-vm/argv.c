@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* argv.c - QEMU's command line, from a plan and nothing else */
+#include <stdarg.h>
+#include <string.h>
+
+#include "vm.h"
+
+struct argv {
+	char **v;
+	size_t n;
+	bool failed;
+};
+
+void strv_free(char **v)
+{
+	for (size_t i = 0; v && v[i]; i++)
+		free(v[i]);
+	free(v);
+}
+
+/* Takes @word, which may be NULL when memory was short. */
+static void take(struct argv *a, char *word)
+{
+	char **grown = realloc(a->v, (a->n + 2) * sizeof(*a->v));
+
+	if (grown)
+		a->v = grown;
+	if (!grown || !word) {
+		a->failed = true;
+		free(word);
+		return;
+	}
+	a->v[a->n++] = word;
+	a->v[a->n] = NULL;
+}
+
+static void add(struct argv *a, const char *fmt, ...) _printf_(2, 3);
+static void add(struct argv *a, const char *fmt, ...)
+{
+	char *word;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&word, fmt, ap) < 0)
+		word = NULL;
+	va_end(ap);
+	take(a, word);
+}
+
+/* A comma ends a value in QEMU's options unless it is doubled. Return: malloc'ed, or NULL. */
+static char *escaped(const char *value)
+{
+	char *copy = malloc(2 * strlen(value) + 1), *to = copy;
+
+	if (!copy)
+		return NULL;
+	for (; *value; value++) {
+		*to++ = *value;
+		if (*value == ',')
+			*to++ = ',';
+	}
+	*to = '\0';
+	return copy;
+}
+
+int vm_link_fd(const struct vm_spec *spec, size_t link)
+{
+	int fd = VM_FD_FIRST;
+
+	for (size_t i = 0; i < link; i++)
+		fd += spec->links[i].vhost ? 2 : 1;
+	return fd;
+}
+
+int vm_disk_fd(const struct vm_spec *spec, size_t disk)
+{
+	return vm_link_fd(spec, spec->nlinks) + (int)disk;
+}
+
+int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
+{
+	/*
+	 * A panic reboots by a triple fault, which -no-reboot turns into QEMU's end. What the kernel
+	 * says goes to hvc0, and with debug to the serial port as well, long before hvc0 is there.
+	 */
+	int n = snprintf(buf, size, "%sconsole=hvc0 panic=-1 reboot=t %s%s qbx.port=%u",
+			 spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
+			 spec->debug ? "" : "loglevel=4",
+			 spec->accel == ACCEL_KVM ? " no_timer_check tsc=reliable" : "",
+			 spec->hello_port);
+
+	return n < 0 || (size_t)n >= size ? -1 : 0;
+}
+
+/*
+ * Without ACPI the devices are named on the kernel's command line and there is no table to parse.
+ * Under TCG it must be off: with it, half of the boots hang calibrating the TSC against the PIT.
+ * Under KVM the guest has kvmclock and the TSC deadline timer, and needs neither PIT nor PIC.
+ */
+static void add_machine(struct argv *a, const struct vm_spec *spec)
+{
+	const char *serial = spec->debug ? "on" : "off";
+
+	add(a, "-machine");
+	if (spec->accel == ACCEL_KVM)
+		add(a, "microvm,accel=kvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,"
+		       "isa-serial=%s,memory-backend=mem", serial);
+	else
+		add(a, "microvm,accel=tcg,acpi=off,x-option-roms=off,pit=on,pic=on,rtc=off,"
+		       "isa-serial=%s,memory-backend=mem", serial);
+	add(a, "-cpu");
+	add(a, spec->accel == ACCEL_KVM ? "host" : "max");
+	add(a, "-smp");
+	add(a, "%u", spec->vcpus);
+	add(a, "-m");
+	add(a, "%u", spec->memory_mib);
+	/* A vhost-user device reads the guest's memory from another process. */
+	add(a, "-object");
+	add(a, "memory-backend-memfd,id=mem,size=%uM,share=%s", spec->memory_mib,
+	    spec->vhost_user ? "on" : "off");
+}
+
+static void add_confinement(struct argv *a)
+{
+	static const char *const words[] = {
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		add(a, "%s", words[i]);
+}
+
+static void add_kernel(struct argv *a, const struct vm_spec *spec)
+{
+	char line[256];
+
+	if (vm_cmdline(spec, line, sizeof(line)) < 0)
+		a->failed = true;
+	add(a, "-kernel");
+	add(a, "%s", spec->kernel);
+	add(a, "-initrd");
+	add(a, "%s", spec->initrd);
+	add(a, "-append");
+	add(a, "%s", line);
+}
+
+/* The guest's console is a file of ours, opened by us; QEMU only appends to it. */
+static void add_console(struct argv *a, const struct vm_spec *spec)
+{
+	add(a, "-add-fd");
+	add(a, "fd=%d,set=%d", VM_FD_CONSOLE, VM_FD_CONSOLE);
+	add(a, "-chardev");
+	add(a, "file,id=console,path=/dev/fdset/%d,append=on", VM_FD_CONSOLE);
+	add(a, "-device");
+	add(a, "virtio-serial-device,max_ports=1");
+	add(a, "-device");
+	add(a, "virtconsole,chardev=console");
+	if (!spec->debug)
+		return;
+	add(a, "-serial");
+	add(a, "stdio");
+}
+
+/* The monitor's socket listens before QEMU starts: nobody has to wait for it to appear. */
+static void add_monitor(struct argv *a)
+{
+	add(a, "-chardev");
+	add(a, "socket,id=qmp,fd=%d,server=on,wait=off", VM_FD_QMP);
+	add(a, "-mon");
+	add(a, "chardev=qmp,mode=control");
+}
+
+static void add_vsock(struct argv *a, const struct vm_spec *spec)
+{
+	if (spec->vhost_user) {
+		add(a, "-chardev");
+		add(a, "socket,id=vsock,fd=%d", VM_FD_VSOCK);
+		add(a, "-device");
+		add(a, "vhost-user-vsock-device,chardev=vsock");
+	} else {
+		add(a, "-device");
+		add(a, "vhost-vsock-device,guest-cid=%u,vhostfd=%d", spec->cid, VM_FD_VSOCK);
+	}
+}
+
+static void add_link(struct argv *a, const struct vm_spec *spec, size_t i)
+{
+	const struct vm_link *l = &spec->links[i];
+	int fd = vm_link_fd(spec, i);
+
+	add(a, "-netdev");
+	if (l->vhost)
+		add(a, "tap,id=link%zu,fd=%d,vhost=on,vhostfd=%d", i, fd, fd + 1);
+	else
+		add(a, "tap,id=link%zu,fd=%d,vhost=off", i, fd);
+	add(a, "-device");
+	add(a, "virtio-net-device,netdev=link%zu,mac=%s", i, l->mac);
+}
+
+/*
+ * A raw disk comes as a descriptor. A VMDK description names its extents by path, and QEMU opens
+ * them itself, so there the path is handed over.
+ */
+static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
+{
+	const struct vm_disk *d = &spec->disks[i];
+	_cleanup_free_ char *path = escaped(d->path);
+	const char *ro = d->readonly ? "on" : "off";
+
+	if (!path) {
+		a->failed = true;
+		return;
+	}
+	if (!d->vmdk) {
+		add(a, "-add-fd");
+		add(a, "fd=%d,set=%d", vm_disk_fd(spec, i), vm_disk_fd(spec, i));
+	}
+	add(a, "-blockdev");
+	if (d->vmdk)
+		add(a, "driver=file,node-name=file%zu,read-only=%s,filename=%s", i, ro, path);
+	else
+		add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro,
+		    vm_disk_fd(spec, i));
+	add(a, "-blockdev");
+	add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu", d->vmdk ? "vmdk" : "raw", i, ro,
+	    i);
+	add(a, "-device");
+	add(a, "virtio-blk-device,drive=disk%zu,serial=%s", i, d->serial);
+}
+
+char **vm_argv(const struct vm_spec *spec)
+{
+	struct argv a = { 0 };
+
+	add(&a, "%s", spec->qemu);
+	add_machine(&a, spec);
+	add_confinement(&a);
+	add_kernel(&a, spec);
+	add_console(&a, spec);
+	add_monitor(&a);
+	add_vsock(&a, spec);
+	for (size_t i = 0; i < spec->nlinks; i++)
+		add_link(&a, spec, i);
+	for (size_t i = 0; i < spec->ndisks; i++)
+		add_disk(&a, spec, i);
+	if (!a.failed)
+		return a.v;
+	strv_free(a.v);
+	return NULL;
+}
+
+const char *const *vsock_argv(void)
+{
+	/* The CID is private to this daemon and its VM: every box can have the same one. */
+	static const char *const argv[] = {
+		"vhost-device-vsock", "--guest-cid", "3", "--socket", VM_FILE_VHOST,
+		"--uds-path", VM_FILE_VSOCK, NULL,
+	};
+
+	return argv;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - qbx-vm: spawn, steer and stop the QEMU process of a box */
+#include "verbs.h"
+
+struct vm_options vm_options;
+
+static const struct cli_verb *const verbs[] = { &verb_start, &verb_run, &verb_stop, &verb_status, NULL };
+
+static const struct cli_opt opts[] = {
+	{ "report", "FILE", "run: write the document, with its timings, to FILE at the end",
+	  offsetof(struct vm_options, report) },
+	{ NULL, NULL, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	const struct cli_program program = {
+		.name = "qbx-vm",
+		.purpose = "run the microVM of a box",
+		.verbs = verbs,
+		.opts = opts,
+		.values = &vm_options,
+	};
+
+	return cli_main(argc, argv, &program);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - what a document and the configuration come to, before anything is touched */
+#include <errno.h>
+#include <string.h>
+
+#include "vm.h"
+
+#define KERNEL_FILE "kernel/qemubox-kernel-x86_64"
+#define INITRD_FILE "kernel/qemubox-initrd"
+#define QEMU_PROGRAM "qemu-system-x86_64"
+#define SERIAL_MAX 20 /* of virtio-blk */
+
+static bool joins(char *path, const char *dir, const char *name)
+{
+	return snprintf(path, PATH_MAX, "%s/%s", dir, name) < PATH_MAX;
+}
+
+static int find_share(char *path, const struct config *cfg, const char *name, struct qbx_err *err)
+{
+	if (!joins(path, cfg->share_dir, name))
+		return err_sys(err, ENAMETOOLONG, "%s", cfg->share_dir);
+	if (access(path, R_OK) == 0)
+		return 0;
+	err_sys(err, errno, "guest image %s", path);
+	return err_hint(err, "\"make guest install\" puts it there; QEMUBOX_SHARE_DIR moves it");
+}
+
+static bool find_in_path(char *found, const char *name)
+{
+	const char *dirs = getenv("PATH");
+	char dir[PATH_MAX];
+
+	for (const char *p = dirs ? dirs : ""; *p; p += strspn(p, ":")) {
+		size_t len = strcspn(p, ":");
+
+		snprintf(dir, sizeof(dir), "%.*s", (int)(len < PATH_MAX ? len : PATH_MAX - 1), p);
+		p += len;
+		if (dir[0] == '/' && joins(found, dir, name) && access(found, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
+{
+	if (cfg->qemu_path) {
+		if (snprintf(path, PATH_MAX, "%s", cfg->qemu_path) < PATH_MAX &&
+		    access(path, X_OK) == 0)
+			return 0;
+		err_sys(err, errno, "QEMU at %s", cfg->qemu_path);
+		return err_hint(err, "that is what QEMUBOX_QEMU_PATH or the configuration says");
+	}
+	if (joins(path, cfg->share_dir, "bin/" QEMU_PROGRAM) && access(path, X_OK) == 0)
+		return 0;
+	if (find_in_path(path, QEMU_PROGRAM))
+		return 0;
+	err_code(err, EX_UNAVAILABLE, QEMU_PROGRAM " is neither in %s/bin nor in PATH", cfg->share_dir);
+	return err_hint(err, "install it, or name it in QEMUBOX_QEMU_PATH");
+}
+
+/* Six pairs of hexadecimal digits: it becomes part of an option. */
+static bool mac_ok(const char *mac)
+{
+	for (int i = 0; i < 17; i++)
+		if (i % 3 == 2 ? mac[i] != ':' : !mac[i] || !strchr("0123456789abcdefABCDEF", mac[i]))
+			return false;
+	return mac[17] == '\0';
+}
+
+static bool serial_ok(const char *serial)
+{
+	size_t len = strlen(serial);
+
+	return len > 0 && len <= SERIAL_MAX &&
+	       strspn(serial, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static int plan_links(struct vm_spec *spec, const json_t *net, struct qbx_err *err)
+{
+	json_t *links = json_object_get(net, "links"), *link;
+	json_error_t je;
+	size_t i;
+
+	if (json_unpack_ex((json_t *)net, &je, 0, "{s?s}", "netns", &spec->netns) < 0)
+		return err_code(err, EX_DATAERR, "net: %s", je.text);
+	if (json_array_size(links) > VM_LINKS_MAX)
+		return err_code(err, EX_DATAERR, "net.links: %zu links, at most %u", json_array_size(links),
+				VM_LINKS_MAX);
+	if (json_array_size(links) > 0 && !spec->netns)
+		return err_code(err, EX_DATAERR, "net: \"netns\" is missing");
+	json_array_foreach(links, i, link) {
+		struct vm_link *l = &spec->links[i];
+
+		if (json_unpack_ex(link, &je, 0, "{s:s, s:s}", "tap", &l->tap, "mac", &l->mac) < 0)
+			return err_code(err, EX_DATAERR, "net.links: %s", je.text);
+		if (!mac_ok(l->mac))
+			return err_code(err, EX_DATAERR, "net.links: mac \"%s\"", l->mac);
+		l->vhost = spec->accel == ACCEL_KVM && access("/dev/vhost-net", R_OK | W_OK) == 0;
+		spec->nlinks++;
+	}
+	return 0;
+}
+
+static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
+{
+	const char *format = "raw";
+	json_error_t je;
+	int readonly = 1;
+
+	if (json_unpack_ex(disk, &je, 0, "{s:s, s:s, s?s, s?b}", "serial", &d->serial, "path", &d->path,
+			   "format", &format, "readonly", &readonly) < 0)
+		return err_code(err, EX_DATAERR, "fs.disks: %s", je.text);
+	if (!serial_ok(d->serial))
+		return err_code(err, EX_DATAERR, "fs.disks: serial \"%s\"", d->serial);
+	if (d->path[0] != '/')
+		return err_code(err, EX_DATAERR, "fs.disks: path \"%s\" is not absolute", d->path);
+	if (strcmp(format, "raw") && strcmp(format, "vmdk"))
+		return err_code(err, EX_DATAERR, "fs.disks: format \"%s\" is neither raw nor vmdk", format);
+	d->vmdk = !strcmp(format, "vmdk");
+	d->readonly = readonly;
+	if (access(d->path, readonly ? R_OK : R_OK | W_OK) < 0)
+		return err_sys(err, errno, "disk %s", d->path);
+	return 0;
+}
+
+int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
+{
+	const json_t *net = json_object_get(doc, "net"), *fs = json_object_get(doc, "fs");
+	json_t *disks = json_object_get(fs, "disks"), *disk;
+	size_t i, slots;
+
+	if (net && plan_links(spec, net, err) < 0)
+		return -1;
+	slots = 2 + spec->nlinks + json_array_size(disks); /* console and vsock */
+	if (slots > VM_TRANSPORTS)
+		return err_code(err, EX_UNAVAILABLE, "%zu devices, but the machine has slots for %u",
+				slots, VM_TRANSPORTS);
+	json_array_foreach(disks, i, disk) {
+		if (plan_disk(&spec->disks[i], disk, err) < 0)
+			return -1;
+		spec->ndisks++;
+	}
+	return 0;
+}
+
+/* What only the guest will look at is checked now, while nothing has to be undone. */
+static int check_answer(const struct box *box, struct qbx_err *err)
+{
+	static const uint8_t token[GUEST_TOKEN_LEN];
+	_cleanup_free_ uint8_t *buf = NULL;
+	size_t len;
+
+	return hello_answer(box, token, &buf, &len, err);
+}
+
+int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box, struct qbx_err *err)
+{
+	const struct config *cfg = &cli->cfg;
+	const char *accel = json_string_value(json_object_get(box->doc, "accel"));
+
+	memset(spec, 0, sizeof(*spec));
+	spec->vcpus = VM_VCPUS;
+	spec->memory_mib = VM_MEMORY_MIB;
+	spec->debug = cli->debug || cfg->debug;
+	if (!joins(spec->dir, cfg->run_dir, box->key))
+		return err_sys(err, ENAMETOOLONG, "%s", cfg->run_dir);
+	if (accel_choose(accel ? accel : cfg->accel, &spec->accel, err) < 0 ||
+	    find_qemu(spec->qemu, cfg, err) < 0 ||
+	    find_share(spec->kernel, cfg, KERNEL_FILE, err) < 0 ||
+	    find_share(spec->initrd, cfg, INITRD_FILE, err) < 0 ||
+	    vsock_by_vhost_user(cfg, &spec->vhost_user, err) < 0)
+		return -1;
+	if (plan_devices(spec, box->doc, err) < 0 || check_answer(box, err) < 0)
+		return err_wrap(err, "box %s", box->key);
+	return 0;
+}
+
+static void print_word(FILE *out, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789-_./:,=+@%";
+
+	if (word[0] && strspn(word, plain) == strlen(word)) {
+		fputs(word, out);
+		return;
+	}
+	fputc('\'', out);
+	for (; *word; word++)
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*word, out);
+	fputc('\'', out);
+}
+
+static void print_command(FILE *out, const char *netns, const char *const *argv)
+{
+	if (netns) {
+		fputs("nsenter --net=", out);
+		print_word(out, netns);
+		fputs(" -- ", out);
+	}
+	for (const char *const *word = argv; *word; word++) {
+		fputs(word == argv ? "" : " ", out);
+		print_word(out, *word);
+	}
+	fputc('\n', out);
+}
+
+int plan_print(const struct vm_spec *spec, struct qbx_err *err)
+{
+	char **argv = vm_argv(spec);
+
+	if (!argv)
+		return err_sys(err, ENOMEM, "make QEMU's command line");
+	printf("mkdir -p -m 700 ");
+	print_word(stdout, spec->dir);
+	printf("\ncd ");
+	print_word(stdout, spec->dir);
+	putchar('\n');
+	if (spec->vhost_user)
+		print_command(stdout, NULL, vsock_argv());
+	print_command(stdout, spec->netns, (const char *const *)argv);
+	strv_free(argv);
+	return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task.c - one container of a VM, in the foreground
+ *
+ * Theory of Operation
+ *
+ * The control connection and one connection a stream are dialled side by side. When all stand:
+ * Create -> Start -> Wait, each sent when the one before was answered. The task is over when Wait has
+ * been answered and both output streams have ended: an exit status overtakes output, and all of the
+ * output is wanted. A VM that ends meanwhile ends the task at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io.h"
+#include "json.h"
+#include "log.h"
+#include "stream.h"
+#include "task.pb-c.h"
+#include "ttrpc.h"
+#include "vm.h"
+
+enum { IN, OUT, ERR, NSTREAMS };
+
+static const char *const stream_names[] = { "standard input", "standard output", "standard error" };
+
+struct channel {
+	struct task *task;
+	int which;
+	int local; /* taken by the stream */
+	bool is_file;
+	int sock; /* taken by the stream */
+	struct dial *dial;
+	struct stream *stream;
+	bool wanted, ended;
+};
+
+struct task {
+	struct vm *vm;
+	struct guest guest;
+	struct dial *dial;
+	struct ttrpc_conn *conn;
+	struct channel channel[NSTREAMS];
+	unsigned dialling;
+	const char *bundle;
+	char *spec; /* JSON text */
+	Qemubox__Task__Mount **mounts;
+	size_t nmounts;
+	bool started, exited, over;
+	int status;
+	struct qbx_err err;
+};
+
+static void over(struct task *t)
+{
+	t->over = true;
+	loop_stop(t->vm->loop);
+}
+
+static void on_patience(void *arg)
+{
+	over(arg);
+}
+
+/*
+ * A guest that is gone closes its connections before QEMU has ended, and how QEMU ended says more:
+ * wait a moment for it.
+ */
+static void fail_rpc(struct task *t, enum ttrpc_code code, const char *what, const char *message)
+{
+	struct qbx_err err = { 0 };
+
+	if (code == TTRPC_CANCELLED || t->over)
+		return;
+	err_code(&t->err, task_exit_code(message), "%s: %s", what, message);
+	if (code != TTRPC_UNAVAILABLE ||
+	    !loop_add_timer(t->vm->loop, VM_GONE_MS, on_patience, t, &err))
+		over(t);
+}
+
+static void check_over(struct task *t)
+{
+	if (t->exited && t->channel[OUT].ended && t->channel[ERR].ended)
+		over(t);
+}
+
+int task_exit_code(const char *message)
+{
+	/* As crun says it when it looks for the program, or when execve(2) refuses it. */
+	if (strstr(message, "executable file") && strstr(message, "not found"))
+		return 127;
+	if ((strstr(message, "open executable") || strstr(message, "exec")) &&
+	    (strstr(message, "No such file or directory")))
+		return 127;
+	if (strstr(message, "exec") &&
+	    (strstr(message, "Permission denied") || strstr(message, "ermission denied") ||
+	     strstr(message, "Exec format error") || strstr(message, "Is a directory")))
+		return 126;
+	return EX_UNAVAILABLE;
+}
+
+/* ---- streams ---- */
+
+static void on_stream_end(void *arg, enum stream_end end)
+{
+	struct channel *c = arg;
+	struct task *t = c->task;
+
+	c->stream = NULL;
+	c->ended = true;
+	if (c->which != IN && end == STREAM_BROKEN && !t->err.code)
+		err_code(&t->err, EX_UNAVAILABLE, "%s of the container was cut off",
+			 stream_names[c->which]);
+	/* A pipe whose reader has gone is no error: the container is told the same way. */
+	if (c->which != IN && end == STREAM_SINK_GONE && c->is_file && !t->err.code)
+		err_code(&t->err, EX_UNAVAILABLE, "%s takes no more", stream_names[c->which]);
+	check_over(t);
+}
+
+/*
+ * A descriptor to write to without ever blocking. O_NONBLOCK on what others share would surprise them,
+ * so a pipe or terminal is opened again. A regular file keeps its offset, and cannot block.
+ */
+static int open_sink(int fd, bool *is_file, struct qbx_err *err)
+{
+	char path[40];
+	struct stat st;
+	int own = -1;
+
+	if (fstat(fd, &st) < 0) {
+		own = open("/dev/null", O_WRONLY | O_CLOEXEC); /* it was closed by our caller */
+		return own < 0 ? err_sys(err, errno, "open /dev/null") : own;
+	}
+	*is_file = S_ISREG(st.st_mode);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+		own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return own < 0 ? err_sys(err, errno, "duplicate descriptor %d", fd) : own;
+}
+
+static int open_locals(struct task *t, bool with_stdin, struct qbx_err *err)
+{
+	struct channel *c = t->channel;
+
+	c[IN].local = with_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : -1;
+	c[OUT].local = open_sink(STDOUT_FILENO, &c[OUT].is_file, err);
+	c[ERR].local = open_sink(STDERR_FILENO, &c[ERR].is_file, err);
+	for (int i = 0; i < NSTREAMS; i++)
+		c[i].wanted = c[i].local >= 0;
+	return c[OUT].wanted && c[ERR].wanted ? 0 : -1;
+}
+
+static int start_streams(struct task *t)
+{
+	for (int i = 0; i < NSTREAMS; i++) {
+		struct channel *c = &t->channel[i];
+		int local, sock;
+
+		if (!c->wanted)
+			continue;
+		local = take_fd(&c->local);
+		sock = take_fd(&c->sock);
+		c->stream = i == IN ? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
+				    : stream_recv(t->vm->loop, sock, local, on_stream_end, c, &t->err);
+		if (!c->stream)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- calls, in the order in which they are made ---- */
+
+static void on_exit_status(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+			   const char *message)
+{
+	const Qemubox__Task__WaitResponse *r = (const void *)reply;
+	struct task *t = arg;
+
+	if (code != TTRPC_OK) {
+		fail_rpc(t, code, "wait for the container", message);
+		return;
+	}
+	t->exited = true;
+	t->status = (int)(r->exit_status & 0xff);
+	stream_free(take_ptr(t->channel[IN].stream));
+	check_over(t);
+}
+
+static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		       const char *message)
+{
+	Qemubox__Task__WaitRequest request = QEMUBOX__TASK__WAIT_REQUEST__INIT;
+	struct task *t = arg;
+
+	(void)reply;
+	if (code != TTRPC_OK) {
+		fail_rpc(t, code, "start the container", message);
+		return;
+	}
+	phase_mark(&t->vm->phases, "start");
+	t->started = true;
+	request.id = (char *)t->vm->box->id;
+	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Wait", &request.base, 0,
+		      &qemubox__task__wait_response__descriptor, on_exit_status, t);
+}
+
+static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		       const char *message)
+{
+	Qemubox__Task__StartRequest request = QEMUBOX__TASK__START_REQUEST__INIT;
+	struct task *t = arg;
+
+	(void)reply;
+	if (code != TTRPC_OK) {
+		fail_rpc(t, code, "create the container", message);
+		return;
+	}
+	phase_mark(&t->vm->phases, "create");
+	if (start_streams(t) < 0) {
+		over(t);
+		return;
+	}
+	request.id = (char *)t->vm->box->id;
+	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Start", &request.base, VM_RPC_MS,
+		      &qemubox__task__start_response__descriptor, on_started, t);
+}
+
+static void create(struct task *t)
+{
+	Qemubox__Task__CreateRequest request = QEMUBOX__TASK__CREATE_REQUEST__INIT;
+	Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
+	static char names[NSTREAMS][sizeof("stream:1")] = { "stream:1", "stream:2", "stream:3" };
+
+	options.type_url = (char *)GUEST_SPEC_TYPE;
+	options.value.data = (uint8_t *)t->spec;
+	options.value.len = strlen(t->spec);
+	request.id = (char *)t->vm->box->id;
+	request.bundle = (char *)t->bundle;
+	request.n_rootfs = t->nmounts;
+	request.rootfs = t->mounts;
+	request.stdin = t->channel[IN].wanted ? names[IN] : (char *)"";
+	request.stdout = names[OUT];
+	request.stderr = names[ERR];
+	request.options = &options;
+	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Create", &request.base, VM_RPC_MS,
+		      &qemubox__task__create_response__descriptor, on_created, t);
+}
+
+static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		      const char *message)
+{
+	(void)arg;
+	(void)reply;
+	if (code != TTRPC_OK && code != TTRPC_NOT_FOUND && code != TTRPC_CANCELLED)
+		log_warn("pass a signal on: %s", message);
+}
+
+/* Before Start there is nobody to pass it to; after the exit it means: do not wait for the output. */
+static void pass_signal(struct task *t)
+{
+	Qemubox__Task__KillRequest request = QEMUBOX__TASK__KILL_REQUEST__INIT;
+	int sig = t->vm->signal;
+
+	t->vm->signal = 0;
+	if (!t->started || t->exited) {
+		t->status = t->exited ? t->status : 128 + sig;
+		over(t);
+		return;
+	}
+	request.id = (char *)t->vm->box->id;
+	request.signal = (uint32_t)sig;
+	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Kill", &request.base, VM_RPC_MS,
+		      &qemubox__task__empty__descriptor, on_killed, t);
+}
+
+static void on_vm(void *arg)
+{
+	struct task *t = arg;
+
+	if (t->vm->qemu_gone || t->vm->helper_gone) {
+		vm_why_gone(t->vm, &t->err);
+		over(t);
+	} else if (t->vm->signal) {
+		pass_signal(t);
+	}
+}
+
+/* ---- dialling ---- */
+
+static void on_closed(void *arg, struct ttrpc_conn *conn)
+{
+	struct task *t = arg;
+
+	(void)conn;
+	t->conn = NULL;
+}
+
+static void on_dialled(struct task *t, const struct qbx_err *err)
+{
+	if (err && !t->err.code)
+		t->err = *err;
+	if (t->err.code)
+		over(t);
+	else if (--t->dialling == 0)
+		create(t);
+}
+
+static void on_control(void *arg, int fd, const struct qbx_err *err)
+{
+	struct task *t = arg;
+	struct qbx_err e = { 0 };
+
+	t->dial = NULL;
+	if (fd >= 0) {
+		t->conn = ttrpc_new(t->vm->loop, fd, NULL, NULL, on_closed, t, &e);
+		err = t->conn ? NULL : &e;
+	}
+	on_dialled(t, err);
+}
+
+static void on_channel(void *arg, int fd, const struct qbx_err *err)
+{
+	struct channel *c = arg;
+
+	c->dial = NULL;
+	c->sock = fd;
+	on_dialled(c->task, err);
+}
+
+static int dial_all(struct task *t, struct qbx_err *err)
+{
+	struct loop *loop = t->vm->loop;
+
+	t->dial = guest_dial(loop, &t->guest, GUEST_PORT_CONTROL, 0, VM_DIAL_MS, on_control, t, err);
+	if (!t->dial)
+		return -1;
+	t->dialling = 1;
+	for (int i = 0; i < NSTREAMS; i++) {
+		struct channel *c = &t->channel[i];
+
+		if (!c->wanted)
+			continue;
+		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, (uint32_t)i + 1, VM_DIAL_MS,
+				     on_channel, c, err);
+		if (!c->dial)
+			return -1;
+		t->dialling++;
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static void free_mounts(struct task *t)
+{
+	for (size_t i = 0; t->mounts && i < t->nmounts; i++) {
+		if (!t->mounts[i])
+			continue;
+		free(t->mounts[i]->options);
+		free(t->mounts[i]);
+	}
+	free(t->mounts);
+}
+
+/* Strings are borrowed from the document. */
+static int take_mounts(struct task *t, struct qbx_err *err)
+{
+	json_t *fs = json_object_get(t->vm->box->doc, "fs");
+	json_t *list = json_object_get(fs, "mounts"), *item, *options;
+	json_error_t je;
+	size_t i;
+
+	if (json_array_size(list) == 0) {
+		err_code(err, EX_DATAERR, "the document has no \"fs.mounts\": nothing to run");
+		return err_hint(err, "qbx-fs prepare comes before qbx-vm run");
+	}
+	t->mounts = calloc(json_array_size(list), sizeof(*t->mounts));
+	if (!t->mounts)
+		return err_sys(err, ENOMEM, "take the mounts");
+	t->nmounts = json_array_size(list);
+	json_array_foreach(list, i, item) {
+		Qemubox__Task__Mount *m = t->mounts[i] = malloc(sizeof(*m));
+
+		if (!m)
+			return err_sys(err, ENOMEM, "take the mounts");
+		qemubox__task__mount__init(m);
+		options = NULL;
+		if (json_unpack_ex(item, &je, 0, "{s:s, s:s, s?s, s?o}", "type", &m->type, "source",
+				   &m->source, "target", &m->target, "options", &options) < 0)
+			return err_code(err, EX_DATAERR, "fs.mounts: %s", je.text);
+		m->options = (char **)json_strv(options, "fs.mounts: options", err);
+		if (!m->options)
+			return -1;
+		m->n_options = json_array_size(options);
+	}
+	return 0;
+}
+
+static void task_free(struct task *t)
+{
+	ttrpc_free(take_ptr(t->conn));
+	guest_dial_cancel(t->dial);
+	for (int i = 0; i < NSTREAMS; i++) {
+		guest_dial_cancel(t->channel[i].dial);
+		stream_free(t->channel[i].stream);
+		cleanup_closep(&t->channel[i].local);
+		cleanup_closep(&t->channel[i].sock);
+	}
+	free_mounts(t);
+	free(t->spec);
+	guest_close(&t->guest);
+}
+
+static int run_loop(struct task *t, struct qbx_err *err)
+{
+	t->vm->notify = on_vm;
+	t->vm->notify_arg = t;
+	on_vm(t); /* what came between boot and now */
+	while (!t->over)
+		if (loop_run(t->vm->loop, err) < 0)
+			return -1;
+	t->vm->notify = NULL;
+	if (!t->err.code)
+		return 0;
+	*err = t->err;
+	return -1;
+}
+
+int task_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status, struct qbx_err *err)
+{
+	const char *bundle = json_string_value(json_object_get(vm->box->doc, "bundle"));
+	_cleanup_(task_free) struct task t = { .vm = vm, .guest = { .dirfd = -1 } };
+
+	for (int i = 0; i < NSTREAMS; i++)
+		t.channel[i] = (struct channel){ .task = &t, .which = i, .local = -1, .sock = -1 };
+	t.bundle = bundle ? bundle : "";
+	t.spec = json_dumps(spec, JSON_COMPACT);
+	if (!t.spec)
+		return err_sys(err, ENOMEM, "write the specification");
+	if (take_mounts(&t, err) < 0 || guest_open(&t.guest, vm->cfg, vm->box, err) < 0 ||
+	    open_locals(&t, with_stdin, err) < 0 || dial_all(&t, err) < 0 || run_loop(&t, err) < 0)
+		return -1;
+	phase_mark(&vm->phases, "run");
+	*status = t.status;
+	return 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verbs.h - what main.c offers; each is defined at the end of the file of its name */
+#ifndef QBX_VM_VERBS_H
+#define QBX_VM_VERBS_H
+
+#include "cli.h"
+
+struct vm_options {
+	const char *report; /* --report */
+};
+
+extern struct vm_options vm_options;
+
+extern const struct cli_verb verb_start, verb_run, verb_stop, verb_status;
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm.h - private to qbx-vm
+ *
+ * plan.c turns the document into a struct vm_spec, argv.c that into QEMU's command line, boot.c starts it
+ * and waits for the guest's hello, task.c runs a container in it, halt.c ends it.
+ */
+#ifndef QBX_VM_H
+#define QBX_VM_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "box.h"
+#include "cli.h"
+#include "guest.h"
+#include "loop.h"
+#include "phase.h"
+#include "proc.h"
+
+/* What every VM gets until boxes can say what they need. */
+#define VM_VCPUS 1u
+#define VM_MEMORY_MIB 512u
+
+#define VM_TRANSPORTS 8u /* virtio-mmio slots of QEMU's microvm machine without ACPI */
+#define VM_LINKS_MAX 4u
+#define VM_DISKS_MAX VM_TRANSPORTS
+
+/* Bounds, in milliseconds. */
+#define VM_BOOT_KVM_MS 30000u
+#define VM_BOOT_TCG_MS 120000u /* an emulated guest on a busy machine is slow, not stuck */
+#define VM_DIAL_MS 10000u
+#define VM_RPC_MS 30000u
+#define VM_SHUTDOWN_MS 3000u /* the guest ends itself */
+#define VM_QUIT_MS 2000u     /* QEMU ends when asked */
+#define VM_GONE_MS 2000u     /* from the loss of the guest to the end of QEMU */
+#define VM_KILL_MS 10000u    /* the kernel ends it */
+
+/* Files in the box's directory, beside those that guest.h and box.h know. */
+#define VM_FILE_VM "vm.json"
+#define VM_FILE_BOX "box.json"
+#define VM_FILE_TOKEN "token"
+#define VM_FILE_CONSOLE "console.log"
+#define VM_FILE_QEMU_LOG "qemu.log"
+#define VM_FILE_QMP "qmp.sock"
+#define VM_FILE_VSOCK "vsock.sock"
+#define VM_FILE_VSOCK_LOG "vsock.log"
+#define VM_FILE_VHOST "vhost.sock"
+
+/* ---- accel.c ---- */
+
+enum accel { ACCEL_KVM, ACCEL_TCG };
+
+/**
+ * accel_choose() - what "kvm", "tcg" or "auto" comes to on this machine
+ * KVM needs /dev/kvm and a CPU that shows vmx or svm: a /dev/kvm that opens may belong to a
+ * hypervisor that runs only kernels built for it. "auto" falls back to TCG with a warning.
+ * Return: 0, or -1 with @err (EX_DATAERR, EX_UNAVAILABLE, EX_NOPERM).
+ */
+int accel_choose(const char *wanted, enum accel *accel, struct qbx_err *err) _must_check_;
+
+/** accel_cpu_virtualises() - do the flags of this /proc/cpuinfo text hold vmx or svm? */
+bool accel_cpu_virtualises(const char *cpuinfo);
+
+const char *accel_name(enum accel accel);
+
+/* ---- plan.c ---- */
+
+struct vm_link {
+	const char *tap, *mac; /* borrowed from the document */
+	bool vhost;	       /* a second descriptor, of /dev/vhost-net, follows the TAP's */
+};
+
+struct vm_disk {
+	const char *serial, *path; /* borrowed from the document */
+	bool vmdk, readonly;
+};
+
+/* A VM, before anything of it exists. Paths are absolute. */
+struct vm_spec {
+	enum accel accel;
+	unsigned vcpus, memory_mib;
+	char qemu[PATH_MAX], kernel[PATH_MAX], initrd[PATH_MAX];
+	char dir[PATH_MAX];	/* the box's */
+	const char *netns;	/* path, or NULL for ours */
+	bool vhost_user;	/* vsock by vhost-device-vsock, not by the kernel */
+	unsigned cid;		/* vhost-vsock: known when its device is open */
+	unsigned hello_port;	/* where the guest dials the host */
+	bool debug;
+	struct vm_link links[VM_LINKS_MAX];
+	size_t nlinks;
+	struct vm_disk disks[VM_DISKS_MAX];
+	size_t ndisks;
+};
+
+/**
+ * plan_make() - what the document and the configuration ask for, checked
+ * Touches nothing. Strings in @spec are borrowed from @box.
+ * Return: 0, or -1 with @err.
+ */
+int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box,
+	      struct qbx_err *err) _must_check_;
+
+/** plan_devices() - the part of plan_make() that reads "net" and "fs" of a document. */
+int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err) _must_check_;
+
+/** plan_print() - --dry-run: the commands that would be run, as a shell would take them. */
+int plan_print(const struct vm_spec *spec, struct qbx_err *err) _must_check_;
+
+/* ---- argv.c ---- */
+
+/* Numbers that descriptors have in QEMU; those of links and disks follow. */
+enum { VM_FD_CONSOLE = 3, VM_FD_QMP, VM_FD_VSOCK, VM_FD_FIRST };
+
+/** vm_link_fd(), vm_disk_fd() - the number of a link's TAP (vhost-net's is one more) or a disk. */
+int vm_link_fd(const struct vm_spec *spec, size_t link);
+int vm_disk_fd(const struct vm_spec *spec, size_t disk);
+
+/** vm_cmdline() - the guest kernel's command line. Return: 0, or -1 if @size is too small. */
+int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size) _must_check_;
+
+/** vm_argv() - QEMU's command line. Return: NULL-terminated, for strv_free(), or NULL. */
+char **vm_argv(const struct vm_spec *spec) _must_check_;
+
+/** vsock_argv() - vhost-device-vsock's, to be run in the box's directory. */
+const char *const *vsock_argv(void);
+
+void strv_free(char **v);
+
+/* ---- tap.c ---- */
+
+/**
+ * tap_open() - a descriptor of an existing TAP device in another network namespace
+ * @netns: descriptor of the namespace. The caller's own is entered again before it returns.
+ * Return: descriptor, or -1 with @err.
+ */
+int tap_open(int netns, const char *name, struct qbx_err *err) _must_check_;
+
+/* ---- hello.c ---- */
+
+#define HELLO_VERSION 1u
+
+/* What the guest says of itself: checked, and its text cleaned. */
+struct hello {
+	uint64_t boot_us, memory_kib;
+	unsigned cpus;
+	char kernel[65];
+};
+
+/** hello_decode() - a Hello message without its length. Return: 0, or -1 with @err (EX_DATAERR). */
+int hello_decode(const uint8_t *buf, size_t len, struct hello *h, struct qbx_err *err) _must_check_;
+
+/**
+ * hello_answer() - the Boot message for a box, its length in front
+ * @token: GUEST_TOKEN_LEN bytes. Addresses and names come from the document's "net".
+ * Return: 0 with a malloc'ed @buf, or -1 with @err.
+ */
+int hello_answer(const struct box *box, const uint8_t *token, uint8_t **buf, size_t *len,
+		 struct qbx_err *err) _must_check_;
+
+/** hello_refuse() - the Boot message that tells the guest why not. */
+int hello_refuse(const char *why, uint8_t **buf, size_t *len, struct qbx_err *err) _must_check_;
+
+/* ---- greet.c ---- */
+
+struct greet;
+
+/** greet_done_fn - the guest has had its answer, or the greeting failed for good (@err set). */
+typedef void greet_done_fn(void *arg, const struct hello *hello, const struct qbx_err *err);
+
+/**
+ * greet_start() - wait for the guest's hello and answer it
+ * @listener: taken over; closed as soon as the right peer has come
+ * @cid: the peer that is believed, on AF_VSOCK; 0 there is none
+ * @pid: the process that is believed, on AF_UNIX
+ * @box, @token: for hello_answer(); borrowed
+ */
+struct greet *greet_start(struct loop *loop, int listener, unsigned cid, pid_t pid,
+			  const struct box *box, const uint8_t *token, greet_done_fn *done, void *arg,
+			  struct qbx_err *err) _must_check_;
+
+void greet_free(struct greet *g); /* NULL is allowed */
+
+/* ---- vsock.c ---- */
+
+/** vsock_by_vhost_user() - which transport the configuration and this machine come to. */
+int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err) _must_check_;
+
+/**
+ * vsock_listen() - where the guest will dial; sets spec->hello_port
+ * Return: listening descriptor, or -1 with @err.
+ */
+int vsock_listen(struct vm_spec *spec, int dirfd, struct qbx_err *err) _must_check_;
+
+/**
+ * vsock_claim_cid() - a /dev/vhost-vsock descriptor holding a CID of its own; sets spec->cid
+ * The kernel refuses a CID that is in use, so it is the allocator and nothing has to be locked.
+ */
+int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err) _must_check_;
+
+/**
+ * vsock_connect() - connect to the daemon whose socket has just appeared in @dirfd
+ * @pidfd: the daemon
+ */
+int vsock_connect(int dirfd, pid_t pid, int pidfd, struct qbx_err *err) _must_check_;
+
+/** unix_listen() - a listening Unix socket @name in @dirfd. Return: descriptor, or -1 with @err. */
+int unix_listen(int dirfd, const char *name, struct qbx_err *err) _must_check_;
+
+/** unix_connect() - Return: a connected descriptor, or -1 with errno. */
+int unix_connect(int dirfd, const char *name);
+
+/* ---- tail.c ---- */
+
+/** tail_line() - the last line with text in a file, cleaned; "" when there is none. */
+void tail_line(int dirfd, const char *name, char *buf, size_t size);
+
+/** tail_panic() - why the guest's kernel gave up, from console.log; else its last line. */
+void tail_panic(int dirfd, char *buf, size_t size);
+
+/* ---- boot.c ---- */
+
+/* A VM and what this process holds of it. */
+struct vm {
+	const struct config *cfg;
+	struct box *box;
+	struct vm_spec spec;
+	struct phases phases;
+	struct loop *loop;
+	int dirfd;
+	bool made_dir;
+	bool die_with_us;
+	struct proc_id qemu, helper; /* pid 0: not there */
+	struct watch *qemu_watch, *helper_watch, *signals;
+	bool qemu_gone, helper_gone;
+	int qemu_status; /* as proc_exit_status() gives it */
+	int signal;	 /* the last one that came, or 0 */
+	struct hello hello;
+	uint8_t token[GUEST_TOKEN_LEN];
+	/* Called when QEMU or the helper ends, or a signal comes; boot and task set it in turn. */
+	void (*notify)(void *arg);
+	void *notify_arg;
+};
+
+/** vm_init() - empty, with a loop that watches SIGINT, SIGTERM and SIGHUP. */
+int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_err *err) _must_check_;
+
+/** vm_release() - forget it; the processes and files are left as they are. */
+void vm_release(struct vm *vm);
+
+/**
+ * vm_boot() - start the VM of vm->spec and wait until its guest is ready
+ * On success the document has its "vm" key. On failure all of it is undone.
+ */
+int vm_boot(struct vm *vm, struct qbx_err *err) _must_check_;
+
+/** vm_why_gone() - say in @err what ended QEMU or its helper, in their own words. Return: -1. */
+int vm_why_gone(const struct vm *vm, struct qbx_err *err);
+
+/* ---- dir.c ---- */
+
+/**
+ * dir_enter() - open the box's directory and take its lock
+ * @made: NULL to not make the directory; else told whether this call made it
+ * @lock: set to a descriptor that the caller closes
+ * Return: directory descriptor, or -1 with @err (err->sys is ENOENT if it is absent).
+ */
+int dir_enter(const struct config *cfg, const struct box *box, bool *made, int *lock,
+	      struct qbx_err *err) _must_check_;
+
+/**
+ * dir_lock_again() - take the lock of a directory that dir_enter() opened earlier
+ * Return: descriptor, or -1 with @err (EX_TEMPFAIL if the box was removed meanwhile).
+ */
+int dir_lock_again(const struct config *cfg, const struct box *box, int dirfd,
+		   struct qbx_err *err) _must_check_;
+
+/** dir_clear() - remove from it what qbx-vm makes. */
+int dir_clear(int dirfd, struct qbx_err *err) _must_check_;
+
+/* ---- halt.c ---- */
+
+/**
+ * halt_kill() - end a process for sure and wait for it, at most VM_KILL_MS
+ * A process that has gone, or a pid that is another's now, is success.
+ */
+int halt_kill(const struct proc_id *id, struct qbx_err *err) _must_check_;
+
+/** halt_box() - end the VM of a box, gently first: from the document or its directory alone. */
+int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *err) _must_check_;
+
+/**
+ * halt_find() - the processes of a box, from vm.json, else the document; pid 0 where there is none
+ * @dirfd: the box's directory, or -1
+ */
+int halt_find(const struct box *box, int dirfd, struct proc_id *qemu, struct proc_id *helper,
+	      struct qbx_err *err) _must_check_;
+
+/* ---- qmp.c ---- */
+
+/* One line that QEMU sends, as far as it matters here. */
+enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };
+
+/**
+ * qmp_decode() - one line of QEMU's monitor
+ * @body: set to a new reference of what was returned, or NULL
+ * Return: 0, or -1 with @err (EX_DATAERR; for QMP_ERROR too, with QEMU's text).
+ */
+int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
+	       struct qbx_err *err) _must_check_;
+
+/**
+ * qmp_execute() - one command without arguments over the box's qmp.sock
+ * @timeout_ms: for the whole conversation
+ * Return: what was returned, a new reference, or NULL with @err.
+ */
+json_t *qmp_execute(int dirfd, const char *command, unsigned timeout_ms,
+		    struct qbx_err *err) _must_check_;
+
+/* ---- spec.c ---- */
+
+/**
+ * spec_make() - the OCI specification of a box's container
+ * "spec" of the document, else config.json of its bundle, else a default one; "fs.process" is laid
+ * over the default one, and @args, when there are any, replace the process's.
+ * Return: a new reference, or NULL with @err.
+ */
+json_t *spec_make(const struct box *box, char *const *args, int nargs,
+		  struct qbx_err *err) _must_check_;
+
+/* ---- task.c ---- */
+
+/**
+ * task_run() - run the box's container in the foreground
+ * @spec: OCI specification
+ * @with_stdin: descriptor 0 is the container's; else its stdin is empty
+ * @status: set to the container's exit status
+ * Return: 0, or -1 with @err (code 126 or 127 when the command cannot be run or is not found).
+ */
+int task_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
+	     struct qbx_err *err) _must_check_;
+
+/** task_exit_code() - 126, 127 or EX_UNAVAILABLE, from the text of a failed Create or Start. */
+int task_exit_code(const char *message);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vsock.c - what carries vsock: the kernel's vhost-vsock, or vhost-device-vsock */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vhost.h>
+#include <linux/vm_sockets.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "vm.h"
+
+#define VHOST_VSOCK "/dev/vhost-vsock"
+#define UNIX_HELLO_PORT 1023u /* any: each box has its own socket directory */
+#define CID_TRIES 256	      /* each of them random: in use once in a while, not always */
+
+int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err)
+{
+	bool kernel = access(VHOST_VSOCK, R_OK | W_OK) == 0;
+
+	if (!kernel && !strcmp(cfg->vsock, "vhost-vsock")) {
+		err_sys(err, errno, "open %s", VHOST_VSOCK);
+		return err_hint(err, "modprobe vhost_vsock, or set QEMUBOX_VSOCK=auto");
+	}
+	*vhost_user = !strcmp(cfg->vsock, "vhost-user") || !kernel;
+	return 0;
+}
+
+/* By way of /proc: a box directory's own path may be longer than sun_path. */
+static socklen_t unix_address(struct sockaddr_un *un, int dirfd, const char *name)
+{
+	memset(un, 0, sizeof(*un));
+	un->sun_family = AF_UNIX;
+	snprintf(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d/%s", dirfd, name);
+	return sizeof(*un);
+}
+
+int unix_listen(int dirfd, const char *name, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un un;
+	socklen_t len = unix_address(&un, dirfd, name);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, len) < 0 || listen(fd, 8) < 0)
+		return err_sys(err, errno, "listen on %s", name);
+	return take_fd(&fd);
+}
+
+int unix_connect(int dirfd, const char *name)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un un;
+	socklen_t len = unix_address(&un, dirfd, name);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&un, len) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+static int listen_vsock(struct vm_spec *spec, struct qbx_err *err)
+{
+	struct sockaddr_vm vm = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = VMADDR_CID_ANY,
+		.svm_port = VMADDR_PORT_ANY,
+	};
+	socklen_t len = sizeof(vm);
+	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&vm, len) < 0 || listen(fd, 8) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&vm, &len) < 0)
+		return err_sys(err, errno, "listen on vsock");
+	spec->hello_port = vm.svm_port;
+	return take_fd(&fd);
+}
+
+int vsock_listen(struct vm_spec *spec, int dirfd, struct qbx_err *err)
+{
+	char name[32];
+
+	if (!spec->vhost_user)
+		return listen_vsock(spec, err);
+	/* The daemon passes the guest's connection to port P on to a socket of this name. */
+	spec->hello_port = UNIX_HELLO_PORT;
+	snprintf(name, sizeof(name), VM_FILE_VSOCK "_%u", UNIX_HELLO_PORT);
+	return unix_listen(dirfd, name, err);
+}
+
+int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = open(VHOST_VSOCK, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, errno, "open %s", VHOST_VSOCK);
+	for (int i = 0; i < CID_TRIES; i++) {
+		uint32_t random;
+		uint64_t cid;
+
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			return err_sys(err, errno, "get random bytes");
+		/* 0 to 2 have a meaning, and the document's integers end at INT_MAX. */
+		cid = random % (INT_MAX - 3u) + 3u;
+		if (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &cid) == 0) {
+			spec->cid = (unsigned)cid;
+			return take_fd(&fd);
+		}
+		if (errno != EADDRINUSE)
+			return err_sys(err, errno, "box %s: claim vsock CID %u", key, (unsigned)cid);
+	}
+	return err_sys(err, EADDRINUSE, "box %s: claim a vsock CID", key);
+}
+
+/* A duplicate of the process's socket that is bound to @name; -1 with errno when it has none. */
+static int borrow_socket(pid_t pid, int pidfd, const char *name)
+{
+	_cleanup_closedir_ DIR *d = NULL;
+	struct dirent *e;
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		struct sockaddr_un un = { 0 };
+		socklen_t len = sizeof(un) - 1;
+		_cleanup_close_ int fd = -1;
+
+		if (e->d_name[0] == '.')
+			continue;
+		fd = (int)syscall(SYS_pidfd_getfd, pidfd, atoi(e->d_name), 0);
+		if (fd >= 0 && getsockname(fd, (struct sockaddr *)&un, &len) == 0 &&
+		    un.sun_family == AF_UNIX && !strcmp(un.sun_path, name))
+			return take_fd(&fd);
+	}
+	errno = ENOENT;
+	return -1;
+}
+
+/*
+ * A socket's file appears in the middle of bind(2), and connect(2) is refused until listen(2). No event
+ * tells of either step, so take both in hand instead of trying again:
+ *  - bind holds the lock of the directory until the socket has its address. A rename in that
+ *    directory needs the same lock, so it returns when bind is done.
+ *  - listen is done here, on a duplicate of the daemon's socket. When the daemon does it again, only
+ *    the length of the queue changes.
+ */
+int vsock_connect(int dirfd, pid_t pid, int pidfd, struct qbx_err *err)
+{
+	static const char name[] = VM_FILE_VHOST ".bound";
+	_cleanup_close_ int theirs = -1, fd = -1;
+
+	if (renameat(dirfd, VM_FILE_VHOST, dirfd, name) < 0)
+		return err_sys(err, errno, "rename " VM_FILE_VHOST);
+	theirs = borrow_socket(pid, pidfd, VM_FILE_VHOST);
+	if (theirs < 0 || listen(theirs, 1) < 0)
+		return err_sys(err, errno, "listen for vhost-device-vsock");
+	fd = unix_connect(dirfd, name);
+	if (fd < 0)
+		return err_sys(err, errno, "connect to vhost-device-vsock");
+	/* It has served: nobody else is to find it. */
+	if (unlinkat(dirfd, name, 0) < 0)
+		return err_sys(err, errno, "remove %s", name);
+	return take_fd(&fd);
+}

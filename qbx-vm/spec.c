@@ -9,11 +9,10 @@
 #include "vm.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define RESOLV_CONF "/etc/resolv.conf" /* in the guest, made from the document's net.dns */
 
 /*
- * What people expect of a container, but for the network namespace: the VM is one. Source of the keys: the
- * OCI runtime specification 1.1.
+ * What people expect of a container: containerd's default, and the cgroups to look at. The guest takes
+ * the VM itself for the network namespace. Source of the keys: the OCI runtime specification 1.1.
  */
 static const char default_spec[] =
 	"{'ociVersion':'1.1.0',"
@@ -37,10 +36,9 @@ static const char default_spec[] =
 	"   'options':['nosuid','noexec','nodev','relatime','ro']},"
 	"  {'destination':'/run','type':'tmpfs','source':'tmpfs',"
 	"   'options':['nosuid','strictatime','mode=755','size=65536k']}],"
-	" 'linux':{'cgroupsPath':'/qemubox/box',"
-	"  'resources':{'devices':[{'allow':false,'access':'rwm'}]},"
+	" 'linux':{'resources':{'devices':[{'allow':false,'access':'rwm'}]},"
 	"  'namespaces':[{'type':'pid'},{'type':'ipc'},{'type':'uts'},{'type':'mount'},"
-	"   {'type':'cgroup'}],"
+	"   {'type':'cgroup'},{'type':'network'}],"
 	"  'maskedPaths':['/proc/acpi','/proc/asound','/proc/kcore','/proc/keys',"
 	"   '/proc/latency_stats','/proc/timer_list','/proc/timer_stats','/proc/sched_debug',"
 	"   '/sys/firmware','/sys/devices/virtual/powercap','/proc/scsi'],"
@@ -91,7 +89,6 @@ static json_t *make_default(const struct box *box, struct qbx_err *err)
 {
 	json_t *spec = parse_default(err), *process, *env;
 	const json_t *image = json_object_get(json_object_get(box->doc, "fs"), "process");
-	const json_t *dns = json_object_get(json_object_get(box->doc, "net"), "dns");
 
 	if (!spec)
 		return NULL;
@@ -104,11 +101,6 @@ static json_t *make_default(const struct box *box, struct qbx_err *err)
 		json_array_insert_new(env, 0, json_string(DEFAULT_PATH));
 	json_object_set_new(process, "env", env);
 	json_object_set_new(spec, "hostname", json_string(box->id));
-	if (json_array_size(json_object_get(dns, "nameservers")) > 0)
-		json_array_append_new(json_object_get(spec, "mounts"),
-				      json_pack("{s:s, s:s, s:s, s:[s, s]}", "destination", RESOLV_CONF,
-						"type", "bind", "source", RESOLV_CONF, "options",
-						"rbind", "ro"));
 	return spec;
 }
 

@@ -50,6 +50,8 @@ struct task {
 	Qemubox__Task__Mount **mounts;
 	size_t nmounts;
 	bool started, exited, over;
+	bool no_reader;	  /* it is being ended because nobody reads its standard output */
+	unsigned nsignals;
 	int status;
 	struct qbx_err err;
 };
@@ -102,7 +104,50 @@ int task_exit_code(const char *message)
 	return EX_UNAVAILABLE;
 }
 
+static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		      const char *message)
+{
+	(void)arg;
+	(void)reply;
+	if (code != TTRPC_OK && code != TTRPC_NOT_FOUND && code != TTRPC_CANCELLED)
+		log_warn("send the container a signal: %s", message);
+}
+
+static void send_signal(struct task *t, int sig)
+{
+	Qemubox__Task__KillRequest request = QEMUBOX__TASK__KILL_REQUEST__INIT;
+
+	if (!t->conn)
+		return;
+	request.id = (char *)t->vm->box->id;
+	request.signal = (uint32_t)sig;
+	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Kill", &request.base, VM_RPC_MS,
+		      &qemubox__task__empty__descriptor, on_killed, t);
+}
+
 /* ---- streams ---- */
+
+static void on_pipe_patience(void *arg)
+{
+	struct task *t = arg;
+
+	if (t->exited)
+		return;
+	t->no_reader = true;
+	send_signal(t, SIGKILL);
+}
+
+/*
+ * Whoever read our standard output has gone. What writes to it in the container gets SIGPIPE or EPIPE; but
+ * the container's first process is a PID 1, which SIGPIPE cannot kill, and may write on for ever.
+ */
+static void on_no_reader(struct task *t)
+{
+	struct qbx_err err = { 0 };
+
+	if (!loop_add_timer(t->vm->loop, VM_PIPE_MS, on_pipe_patience, t, &err))
+		log_warn("%s", err.msg);
+}
 
 static void on_stream_end(void *arg, enum stream_end end)
 {
@@ -114,9 +159,10 @@ static void on_stream_end(void *arg, enum stream_end end)
 	if (c->which != IN && end == STREAM_BROKEN && !t->err.code)
 		err_code(&t->err, EX_UNAVAILABLE, "%s of the container was cut off",
 			 stream_names[c->which]);
-	/* A pipe whose reader has gone is no error: the container is told the same way. */
 	if (c->which != IN && end == STREAM_SINK_GONE && c->is_file && !t->err.code)
 		err_code(&t->err, EX_UNAVAILABLE, "%s takes no more", stream_names[c->which]);
+	if (c->which == OUT && end == STREAM_SINK_GONE && !c->is_file)
+		on_no_reader(t);
 	check_over(t);
 }
 
@@ -186,7 +232,7 @@ static void on_exit_status(void *arg, enum ttrpc_code code, const ProtobufCMessa
 		return;
 	}
 	t->exited = true;
-	t->status = (int)(r->exit_status & 0xff);
+	t->status = t->no_reader ? 128 + SIGPIPE : (int)(r->exit_status & 0xff);
 	stream_free(take_ptr(t->channel[IN].stream));
 	check_over(t);
 }
@@ -251,31 +297,21 @@ static void create(struct task *t)
 		      &qemubox__task__create_response__descriptor, on_created, t);
 }
 
-static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
-		      const char *message)
-{
-	(void)arg;
-	(void)reply;
-	if (code != TTRPC_OK && code != TTRPC_NOT_FOUND && code != TTRPC_CANCELLED)
-		log_warn("pass a signal on: %s", message);
-}
-
-/* Before Start there is nobody to pass it to; after the exit it means: do not wait for the output. */
+/*
+ * Before Start there is nobody to pass it to; after the exit it means: do not wait for the output. The
+ * container's first process is a PID 1, which ignores what it has no handler for: insisting helps.
+ */
 static void pass_signal(struct task *t)
 {
-	Qemubox__Task__KillRequest request = QEMUBOX__TASK__KILL_REQUEST__INIT;
 	int sig = t->vm->signal;
 
 	t->vm->signal = 0;
-	if (!t->started || t->exited) {
-		t->status = t->exited ? t->status : 128 + sig;
-		over(t);
+	if (t->started && !t->exited && ++t->nsignals < VM_SIGNALS_MAX) {
+		send_signal(t, sig);
 		return;
 	}
-	request.id = (char *)t->vm->box->id;
-	request.signal = (uint32_t)sig;
-	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Kill", &request.base, VM_RPC_MS,
-		      &qemubox__task__empty__descriptor, on_killed, t);
+	t->status = t->exited ? t->status : 128 + sig;
+	over(t);
 }
 
 static void on_vm(void *arg)

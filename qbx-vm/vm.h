@@ -34,8 +34,11 @@
 #define VM_RPC_MS 30000u
 #define VM_SHUTDOWN_MS 3000u /* the guest ends itself */
 #define VM_QUIT_MS 2000u     /* QEMU ends when asked */
+#define VM_PIPE_MS 2000u     /* from the loss of stdout's reader to the end of the container */
 #define VM_GONE_MS 2000u     /* from the loss of the guest to the end of QEMU */
 #define VM_KILL_MS 10000u    /* the kernel ends it */
+
+#define VM_SIGNALS_MAX 3u /* so many SIGINT, SIGTERM or SIGHUP end a run that ignores them */
 
 /* Files in the box's directory, beside those that guest.h and box.h know. */
 #define VM_FILE_VM "vm.json"

@@ -151,12 +151,25 @@ static int run(struct cli *cli, int argc, char **argv, struct qbx_err *err)
 	return status;
 }
 
+/*
+ * A standard descriptor that the caller closed must not become a socket of ours. Each gets the wrong access
+ * mode, so that using it fails as if it were closed.
+ */
+static void open_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			abort();
+}
+
 int cli_main(int argc, char **argv, const struct cli_program *program)
 {
 	struct cli cli = { .program = program };
 	struct qbx_err err = { 0 };
 	int status;
 
+	open_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	status = run(&cli, argc, argv, &err);
 	if (status >= 0)

@@ -62,7 +62,7 @@ static void finish(struct greet *g, const struct qbx_err *err)
 	done(arg, err ? NULL : &hello, err);
 }
 
-static void fail(struct greet *g, int sys, const char *what)
+static void give_up(struct greet *g, int sys, const char *what)
 {
 	struct qbx_err err = { 0 };
 
@@ -141,14 +141,14 @@ static void read_hello(struct greet *g)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		fail(g, n < 0 ? errno : ECONNRESET, "read");
+		give_up(g, n < 0 ? errno : ECONNRESET, "read");
 		return;
 	}
 	g->got += (size_t)n;
 	if (g->got == 4) {
 		memcpy(&len, g->in, 4);
 		if (ntohl(len) == 0 || ntohl(len) > GUEST_MESSAGE_MAX)
-			fail(g, EMSGSIZE, "length");
+			give_up(g, EMSGSIZE, "length");
 	} else if (g->got == want) {
 		answer(g);
 	}
@@ -161,7 +161,7 @@ static void write_boot(struct greet *g)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
-		fail(g, errno, "answer");
+		give_up(g, errno, "answer");
 		return;
 	}
 	g->sent += (size_t)n;
@@ -179,7 +179,7 @@ static void await_close(struct greet *g)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0)
-		fail(g, EPROTO, "more than one message");
+		give_up(g, EPROTO, "more than one message");
 	else
 		finish(g, NULL);
 }

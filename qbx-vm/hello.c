@@ -32,6 +32,9 @@ int hello_decode(const uint8_t *buf, size_t len, struct hello *h, struct qbx_err
 	h->memory_kib = m->memory_kib;
 	snprintf(h->kernel, sizeof(h->kernel), "%s", m->kernel);
 	err_clean(h->kernel);
+	for (char *p = h->kernel; *p; p++)
+		if ((unsigned char)*p > '~')
+			*p = '?'; /* JSON would refuse what is not UTF-8 */
 	qemubox__guest__v1__hello__free_unpacked(m, NULL);
 	return ret;
 }

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* QEMU's command line, from plans made here and from documents */
+#include "unit.h"
+
+#include <string.h>
+
+#include "qbx-vm/argv.c"
+#include "qbx-vm/hello.c"
+#include "qbx-vm/plan.c"
+
+/* What plan.c would ask the machine for. */
+int accel_choose(const char *wanted, enum accel *accel, struct qbx_err *err)
+{
+	(void)err;
+	*accel = strcmp(wanted, "kvm") ? ACCEL_TCG : ACCEL_KVM;
+	return 0;
+}
+
+int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err)
+{
+	(void)cfg;
+	(void)err;
+	*vhost_user = true;
+	return 0;
+}
+
+static struct vm_spec plan(void)
+{
+	struct vm_spec s = {
+		.accel = ACCEL_TCG, .vcpus = 1, .memory_mib = 512, .qemu = "/usr/bin/qemu",
+		.kernel = "/k", .initrd = "/i", .vhost_user = true, .hello_port = 1023,
+	};
+
+	return s;
+}
+
+/* All words in one string, each with a space before and behind it. */
+static char *joined(const struct vm_spec *s)
+{
+	char **argv = vm_argv(s), *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(argv);
+	for (char **a = argv; *a; a++)
+		fprintf(f, " %s", *a);
+	fputc(' ', f);
+	fclose(f);
+	strv_free(argv);
+	return text;
+}
+
+static void has(const struct vm_spec *s, const char *part, bool wanted)
+{
+	_cleanup_free_ char *text = joined(s);
+
+	if (!!strstr(text, part) != wanted)
+		fail_msg("%s \"%s\" in:%s", wanted ? "no" : "unwanted", part, text);
+}
+
+static void every_vm_is_confined(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	has(&s, " -nodefaults -no-user-config -no-reboot -display none ", true);
+	has(&s, " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny ",
+	    true);
+	has(&s, "isa-serial=off", true);
+	has(&s, " -serial ", false);
+}
+
+static void tcg_and_kvm_get_machines_that_boot_there(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	has(&s, " microvm,accel=tcg,acpi=off,", true);
+	has(&s, ",pit=on,pic=on,", true);
+	has(&s, "tsc=reliable", false);
+	s.accel = ACCEL_KVM;
+	has(&s, " microvm,accel=kvm,acpi=off,", true);
+	has(&s, " -cpu host ", true);
+	has(&s, " no_timer_check tsc=reliable qbx.port=1023 ", true);
+}
+
+static void vsock_comes_from_a_daemon_or_from_the_kernel(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	has(&s, ",share=on ", true);
+	has(&s, " -chardev socket,id=vsock,fd=5 -device vhost-user-vsock-device,chardev=vsock ", true);
+	s.vhost_user = false;
+	s.cid = 77;
+	has(&s, ",share=off ", true);
+	has(&s, " vhost-vsock-device,guest-cid=77,vhostfd=5 ", true);
+	has(&s, "chardev=vsock", false);
+}
+
+static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.nlinks = 2;
+	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", true };
+	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", false };
+	s.ndisks = 2;
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true };
+	s.disks[1] = (struct vm_disk){ "b", "/b", false, true };
+	has(&s, " tap,id=link0,fd=6,vhost=on,vhostfd=7 ", true);
+	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01 ", true);
+	has(&s, " tap,id=link1,fd=8,vhost=off ", true);
+	has(&s, " fd=9,set=9 ", true);
+	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/9 ", true);
+	has(&s, " fd=10,set=10 ", true);
+	has(&s, " virtio-blk-device,drive=disk1,serial=b ", true);
+}
+
+static void a_vmdk_is_opened_by_its_path_with_commas_doubled(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.ndisks = 1;
+	s.disks[0] = (struct vm_disk){ "flat", "/x,readonly=off,/y.vmdk", true, true };
+	has(&s, ",read-only=on,filename=/x,,readonly=off,,/y.vmdk ", true);
+	has(&s, " driver=vmdk,node-name=disk0,read-only=on,file=file0 ", true);
+	has(&s, "set=6", false);
+}
+
+static void debug_adds_a_console_for_the_first_moments(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.debug = true;
+	has(&s, "isa-serial=on", true);
+	has(&s, " earlyprintk=serial,ttyS0,115200 ignore_loglevel console=hvc0 ", true);
+	has(&s, " -serial stdio ", true);
+}
+
+static void a_document_becomes_links_and_disks(void **state)
+{
+	json_auto_t *doc = json_pack(
+		"{s:{s:s, s:[{s:s, s:s}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}", "net", "netns",
+		"/run/netns/n", "links", "tap", "tap0", "mac", "02:00:00:00:00:01", "fs", "disks",
+		"serial", "root", "path", "/dev/null", "format", "vmdk", "readonly", 0);
+	struct vm_spec s = plan();
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(plan_devices(&s, doc, &err), 0);
+	assert_string_equal(s.netns, "/run/netns/n");
+	assert_int_equal(s.nlinks, 1);
+	assert_string_equal(s.links[0].tap, "tap0");
+	assert_int_equal(s.ndisks, 1);
+	assert_true(s.disks[0].vmdk);
+	assert_false(s.disks[0].readonly);
+}
+
+static void bad_devices_are_refused_by_name(void **state)
+{
+	static const struct {
+		const char *doc, *says;
+	} bad[] = {
+		{ "{\"net\":{\"links\":[{\"tap\":\"t\",\"mac\":\"02:00:00:00:00:01\"}]}}", "netns" },
+		{ "{\"net\":{\"netns\":7}}", "net: " },
+		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{\"tap\":\"t\",\"mac\":\"x,y\"}]}}", "mac \"x,y\"" },
+		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{},{},{},{},{}]}}", "at most 4" },
+		{ "{\"fs\":{\"disks\":[{\"serial\":\"a b\",\"path\":\"/\"}]}}", "serial \"a b\"" },
+		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"b\"}]}}", "not absolute" },
+		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/\",\"format\":\"qcow2\"}]}}", "qcow2" },
+		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/no/such\"}]}}", "/no/such" },
+		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 8" },
+		{ "{\"fs\":{\"disks\":[7]}}", "fs.disks" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		json_auto_t *doc = json_loads(bad[i].doc, 0, NULL);
+		struct vm_spec s = plan();
+		struct qbx_err err = { 0 };
+
+		assert_non_null(doc);
+		assert_int_equal(plan_devices(&s, doc, &err), -1);
+		if (!strstr(err.msg, bad[i].says))
+			fail_msg("\"%s\" is not in: %s", bad[i].says, err.msg);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_vm_is_confined),
+		cmocka_unit_test(tcg_and_kvm_get_machines_that_boot_there),
+		cmocka_unit_test(vsock_comes_from_a_daemon_or_from_the_kernel),
+		cmocka_unit_test(descriptors_are_numbered_without_gaps_or_clashes),
+		cmocka_unit_test(a_vmdk_is_opened_by_its_path_with_commas_doubled),
+		cmocka_unit_test(debug_adds_a_console_for_the_first_moments),
+		cmocka_unit_test(a_document_becomes_links_and_disks),
+		cmocka_unit_test(bad_devices_are_refused_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* the container's specification, and what else qbx-vm makes of texts */
+#include "unit.h"
+
+#include <fcntl.h>
+
+#include "io.h"
+#include "qbx-vm/accel.c"
+#include "qbx-vm/spec.c"
+#include "qbx-vm/tail.c"
+
+static json_t *make(const char *text, const char *const *args, int nargs, struct qbx_err *err)
+{
+	struct box box;
+	json_t *spec;
+
+	memset(err, 0, sizeof(*err));
+	if (box_take(&box, json_loads(text, 0, NULL), "test", err) < 0)
+		fail_msg("%s", err->msg);
+	spec = spec_make(&box, (char *const *)args, nargs, err);
+	box_free(&box);
+	return spec;
+}
+
+static const char *str(const json_t *j, const char *a, const char *b, size_t i)
+{
+	return json_string_value(
+		json_array_get(json_object_get(json_object_get(j, a), b), i));
+}
+
+static void the_default_is_a_container_with_the_image_s_process(void **state)
+{
+	static const char *const args[] = { "uname", "-a" };
+	struct qbx_err err;
+	json_auto_t *spec = make("{\"qbx\":1,\"id\":\"demo\",\"fs\":{\"process\":{\"args\":[\"sh\"],"
+				 "\"env\":[\"A=b\"],\"cwd\":\"/srv\",\"user\":{\"uid\":7,\"gid\":8}}}}",
+				 args, 2, &err);
+	const json_t *process = json_object_get(spec, "process");
+
+	(void)state;
+	assert_non_null(spec);
+	assert_string_equal(json_string_value(json_object_get(spec, "hostname")), "demo");
+	assert_string_equal(str(spec, "process", "args", 0), "uname");
+	assert_string_equal(str(spec, "process", "args", 1), "-a");
+	assert_null(str(spec, "process", "args", 2));
+	assert_string_equal(str(spec, "process", "env", 0), DEFAULT_PATH);
+	assert_string_equal(str(spec, "process", "env", 1), "A=b");
+	assert_string_equal(json_string_value(json_object_get(process, "cwd")), "/srv");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(process, "user"), "uid")), 7);
+	assert_true(json_is_true(json_object_get(process, "noNewPrivileges")));
+	assert_int_equal(
+		json_array_size(json_object_get(json_object_get(process, "capabilities"), "bounding")),
+		14);
+	assert_null(json_object_get(json_object_get(process, "capabilities"), "inheritable"));
+}
+
+static void the_image_s_command_and_path_are_kept(void **state)
+{
+	struct qbx_err err;
+	json_auto_t *spec = make("{\"qbx\":1,\"id\":\"a\",\"fs\":{\"process\":{\"args\":[\"/init\"],"
+				 "\"env\":[\"PATH=/opt\"]}}}",
+				 NULL, 0, &err);
+
+	(void)state;
+	assert_string_equal(str(spec, "process", "args", 0), "/init");
+	assert_string_equal(str(spec, "process", "env", 0), "PATH=/opt");
+	assert_null(str(spec, "process", "env", 1));
+}
+
+static void a_given_specification_is_kept_but_for_root_and_command(void **state)
+{
+	static const char *const args[] = { "id" };
+	struct qbx_err err;
+	json_auto_t *spec = make("{\"qbx\":1,\"id\":\"a\",\"spec\":{\"hostname\":\"h\",\"root\":"
+				 "{\"path\":\"/host\",\"readonly\":true},\"process\":{\"cwd\":\"/\"}}}",
+				 args, 1, &err);
+	const json_t *root = json_object_get(spec, "root");
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(spec, "hostname")), "h");
+	assert_string_equal(json_string_value(json_object_get(root, "path")), "rootfs");
+	assert_true(json_is_true(json_object_get(root, "readonly")));
+	assert_string_equal(str(spec, "process", "args", 0), "id");
+	assert_null(json_object_get(spec, "mounts"));
+}
+
+static void what_cannot_run_is_said(void **state)
+{
+	static const struct {
+		const char *doc;
+		int code;
+		const char *says;
+	} bad[] = {
+		{ "{\"qbx\":1,\"id\":\"a\"}", EX_USAGE, "no command" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"spec\":{}}", EX_DATAERR, "process" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"bundle\":\"b\"}", EX_DATAERR, "absolute" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"bundle\":\"/no/such\"}", EX_UNAVAILABLE, "/no/such" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"spec\":{\"process\":{\"args\":[7]}}}", EX_USAGE, "no command" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct qbx_err err;
+
+		assert_null(make(bad[i].doc, NULL, 0, &err));
+		assert_int_equal(err.code, bad[i].code);
+		if (!strstr(err.msg, bad[i].says))
+			fail_msg("\"%s\" is not in: %s", bad[i].says, err.msg);
+	}
+}
+
+static void an_argument_must_be_utf8(void **state)
+{
+	static const char *const args[] = { "a", "\xff" };
+	struct qbx_err err;
+
+	(void)state;
+	assert_null(make("{\"qbx\":1,\"id\":\"a\"}", args, 2, &err));
+	assert_non_null(strstr(err.msg, "argument 2"));
+}
+
+static void a_cpu_shows_its_virtualisation_as_a_word(void **state)
+{
+	(void)state;
+	assert_true(accel_cpu_virtualises("processor: 0\nflags\t\t: fpu vmx sse\nx: y\n"));
+	assert_true(accel_cpu_virtualises("processor: 0\nflags\t\t: fpu svm"));
+	assert_false(accel_cpu_virtualises("processor: 0\nflags\t\t: fpu vmx_only ssvm\nbugs: vmx\n"));
+	assert_false(accel_cpu_virtualises("processor: 0\nvmx flags : vmx\n"));
+	assert_false(accel_cpu_virtualises(""));
+}
+
+static void the_last_words_are_found_and_cleaned(void **state)
+{
+	char dir[] = "/tmp/qbx-tail-XXXXXX", line[200], *long_text = malloc(20001);
+	struct qbx_err err = { 0 };
+	int dirfd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tail_line(dirfd, "absent", line, sizeof(line));
+	assert_string_equal(line, "");
+	assert_int_equal(io_write_file(dirfd, "f", 0600, "one\ntwo\033[0m\r\n\n", 15, &err), 0);
+	tail_line(dirfd, "f", line, sizeof(line));
+	assert_string_equal(line, "two [0m");
+	memset(long_text, 'a', 20000);
+	long_text[20000] = '\n';
+	assert_int_equal(io_write_file(dirfd, "f", 0600, long_text, 20001, &err), 0);
+	tail_line(dirfd, "f", line, sizeof(line));
+	assert_int_equal(strlen(line), sizeof(line) - 1);
+	assert_int_equal(io_write_file(dirfd, VM_FILE_CONSOLE, 0600,
+				       "[1] Kernel panic - not syncing: x\n[1] Rebooting\n", 48, &err),
+			 0);
+	tail_panic(dirfd, line, sizeof(line));
+	assert_string_equal(line, "Kernel panic - not syncing: x");
+	free(long_text);
+	close(dirfd);
+	assert_int_equal(io_remove_tree(AT_FDCWD, dir, &err), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_default_is_a_container_with_the_image_s_process),
+		cmocka_unit_test(the_image_s_command_and_path_are_kept),
+		cmocka_unit_test(a_given_specification_is_kept_but_for_root_and_command),
+		cmocka_unit_test(what_cannot_run_is_said),
+		cmocka_unit_test(an_argument_must_be_utf8),
+		cmocka_unit_test(a_cpu_shows_its_virtualisation_as_a_word),
+		cmocka_unit_test(the_last_words_are_found_and_cleaned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -167,8 +167,8 @@ static void add_monitor(struct argv *a)
 {
 	add(a, "-chardev");
 	add(a, "socket,id=qmp,fd=%d,server=on,wait=off", VM_FD_QMP);
-	add(a, "-mon");
-	add(a, "chardev=qmp,mode=control");
+	add(a, "-qmp");
+	add(a, "chardev:qmp");
 }
 
 static void add_vsock(struct argv *a, const struct vm_spec *spec)

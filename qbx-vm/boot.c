@@ -116,15 +116,17 @@ int vm_why_gone(const struct vm *vm, struct qbx_err *err)
 				said[0] ? said : "it printed nothing");
 	}
 	tail_line(vm->dirfd, VM_FILE_QEMU_LOG, said, sizeof(said));
+	if (strstr(said, ": warning: "))
+		said[0] = '\0'; /* QEMU says why it ends last: so that was nothing */
 	tail_panic(vm->dirfd, console, sizeof(console));
-	if (vm->qemu_status > 128 && vm->qemu_status < 128 + SIGRTMAX)
-		err_code(err, EX_UNAVAILABLE, "QEMU was ended by signal %d", vm->qemu_status - 128);
-	else if (vm->qemu_status > 0)
-		err_code(err, EX_UNAVAILABLE, "QEMU failed with status %d", vm->qemu_status);
-	else
+	if (vm->qemu_status == 0)
 		err_code(err, EX_UNAVAILABLE, "the guest powered off");
-	if (said[0])
-		err_wrap(err, "%s", said);
+	else if (vm->qemu_status > 128)
+		err_code(err, EX_UNAVAILABLE, "QEMU was ended by signal %d%s%s", vm->qemu_status - 128,
+			 said[0] ? ": " : "", said);
+	else
+		err_code(err, EX_UNAVAILABLE, "QEMU failed with status %d%s%s", vm->qemu_status,
+			 said[0] ? ": " : "", said);
 	if (console[0])
 		err_hint(err, "the guest's last line: %.200s", console);
 	return -1;
@@ -421,8 +423,7 @@ static int take_directory(struct boot *b, struct qbx_err *err)
 	pidfd = qemu.pid ? proc_open(&qemu) : -1;
 	if (pidfd >= 0) {
 		close(take_fd(&vm->dirfd)); /* so that undo has nothing to undo */
-		err_code(err, EX_TEMPFAIL, "box %s runs already, as process %d", vm->box->key,
-			 (int)qemu.pid);
+		err_code(err, EX_TEMPFAIL, "it runs already, as process %d", (int)qemu.pid);
 		return err_hint(err, "qbx-vm stop ends it");
 	}
 	if (helper.pid && halt_kill(&helper, err) < 0)

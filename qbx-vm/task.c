@@ -91,17 +91,10 @@ static void check_over(struct task *t)
 
 int task_exit_code(const char *message)
 {
-	/* As crun says it when it looks for the program, or when execve(2) refuses it. */
-	if (strstr(message, "executable file") && strstr(message, "not found"))
-		return 127;
-	if ((strstr(message, "open executable") || strstr(message, "exec")) &&
-	    (strstr(message, "No such file or directory")))
-		return 127;
-	if (strstr(message, "exec") &&
-	    (strstr(message, "Permission denied") || strstr(message, "ermission denied") ||
-	     strstr(message, "Exec format error") || strstr(message, "Is a directory")))
-		return 126;
-	return EX_UNAVAILABLE;
+	/* crun speaks of the "executable" when it looks for the program, and of nothing else so. */
+	if (!strstr(message, "executable"))
+		return EX_UNAVAILABLE;
+	return strstr(message, "not found") || strstr(message, "No such file") ? 127 : 126;
 }
 
 static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,

@@ -80,8 +80,9 @@ int vm_disk_fd(const struct vm_spec *spec, size_t disk)
 int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 {
 	/*
-	 * A panic reboots by a triple fault, which -no-reboot turns into QEMU's end. What the kernel
-	 * says goes to hvc0, and with debug to the serial port as well, long before hvc0 is there.
+	 * A panic reboots by a triple fault, which -no-reboot turns into QEMU's end. What the
+	 * kernel says goes to hvc0, and with debug to the serial port as well, long before hvc0 is
+	 * there.
 	 */
 	int n = snprintf(buf, size, "%sconsole=hvc0 panic=-1 reboot=t %s%s qbx.port=%u",
 			 spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
@@ -103,11 +104,15 @@ static void add_machine(struct argv *a, const struct vm_spec *spec)
 
 	add(a, "-machine");
 	if (spec->accel == ACCEL_KVM)
-		add(a, "microvm,accel=kvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,"
-		       "isa-serial=%s,memory-backend=mem", serial);
+		add(a,
+		    "microvm,accel=kvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,"
+		    "isa-serial=%s,memory-backend=mem",
+		    serial);
 	else
-		add(a, "microvm,accel=tcg,acpi=off,x-option-roms=off,pit=on,pic=on,rtc=off,"
-		       "isa-serial=%s,memory-backend=mem", serial);
+		add(a,
+		    "microvm,accel=tcg,acpi=off,x-option-roms=off,pit=on,pic=on,rtc=off,"
+		    "isa-serial=%s,memory-backend=mem",
+		    serial);
 	add(a, "-cpu");
 	add(a, spec->accel == ACCEL_KVM ? "host" : "max");
 	add(a, "-smp");
@@ -123,7 +128,12 @@ static void add_machine(struct argv *a, const struct vm_spec *spec)
 static void add_confinement(struct argv *a)
 {
 	static const char *const words[] = {
-		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-sandbox",
+		"-nodefaults",
+		"-no-user-config",
+		"-no-reboot",
+		"-display",
+		"none",
+		"-sandbox",
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 	};
 
@@ -223,8 +233,8 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 		add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro,
 		    vm_disk_fd(spec, i));
 	add(a, "-blockdev");
-	add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu", d->vmdk ? "vmdk" : "raw", i, ro,
-	    i);
+	add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu", d->vmdk ? "vmdk" : "raw", i,
+	    ro, i);
 	add(a, "-device");
 	add(a, "virtio-blk-device,drive=disk%zu,serial=%s", i, d->serial);
 }
@@ -254,8 +264,8 @@ const char *const *vsock_argv(void)
 {
 	/* The CID is private to this daemon and its VM: every box can have the same one. */
 	static const char *const argv[] = {
-		"vhost-device-vsock", "--guest-cid", "3", "--socket", VM_FILE_VHOST,
-		"--uds-path", VM_FILE_VSOCK, NULL,
+		"vhost-device-vsock", "--guest-cid", "3",	    "--socket",
+		VM_FILE_VHOST,	      "--uds-path",  VM_FILE_VSOCK, NULL,
 	};
 
 	return argv;

@@ -4,13 +4,14 @@
  *
  * Theory of Operation
  *
- * Everything that can be opened is opened first, by us: the place where the guest will dial, the monitor's
- * socket, TAPs, disks, the console. Then the vsock daemon starts (where there is one), then QEMU; vm.json is
- * written after each, so that `stop` finds them whatever becomes of this process. After that the
- * guest's hello, the end of a process, a signal and the deadline are all events of one loop.
+ * Everything that can be opened is opened first, by us: the place where the guest will dial, the
+ * monitor's socket, TAPs, disks, the console. Then the vsock daemon starts (where there is one),
+ * then QEMU; vm.json is written after each, so that `stop` finds them whatever becomes of this
+ * process. After that the guest's hello, the end of a process, a signal and the deadline are all
+ * events of one loop.
  *
- * The lock is held until vm.json is written, and again at the end; not while the guest boots, so that
- * a `stop` need not wait for it. It ends QEMU, and this process sees that.
+ * The lock is held until vm.json is written, and again at the end; not while the guest boots, so
+ * that a `stop` need not wait for it. It ends QEMU, and this process sees that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@ struct boot {
 	int netns;
 	int fds[VM_FD_FIRST + 2 * VM_LINKS_MAX + VM_DISKS_MAX]; /* by their number in QEMU */
 	struct greet *greet;
+	struct watch *deadline;
 	bool done, timed_out;
 	struct qbx_err err; /* of the greeting */
 };
@@ -122,8 +124,8 @@ int vm_why_gone(const struct vm *vm, struct qbx_err *err)
 	if (vm->qemu_status == 0)
 		err_code(err, EX_UNAVAILABLE, "the guest powered off");
 	else if (vm->qemu_status > 128)
-		err_code(err, EX_UNAVAILABLE, "QEMU was ended by signal %d%s%s", vm->qemu_status - 128,
-			 said[0] ? ": " : "", said);
+		err_code(err, EX_UNAVAILABLE, "QEMU was ended by signal %d%s%s",
+			 vm->qemu_status - 128, said[0] ? ": " : "", said);
 	else
 		err_code(err, EX_UNAVAILABLE, "QEMU failed with status %d%s%s", vm->qemu_status,
 			 said[0] ? ": " : "", said);
@@ -136,8 +138,8 @@ int vm_why_gone(const struct vm *vm, struct qbx_err *err)
 
 static int create_log(int dirfd, const char *name, struct qbx_err *err)
 {
-	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-			0600);
+	int fd = openat(dirfd, name,
+			O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	return fd < 0 ? err_sys(err, errno, "create %s", name) : fd;
 }
@@ -205,7 +207,8 @@ static json_t *vm_object(const struct vm *vm)
 {
 	const struct vm_spec *spec = &vm->spec;
 	json_t *j = vm->qemu.pid ? proc_to_json(&vm->qemu) : json_object();
-	json_t *vsock = json_pack("{s:s}", "transport", spec->vhost_user ? "vhost-user" : "vhost-vsock");
+	json_t *vsock =
+		json_pack("{s:s}", "transport", spec->vhost_user ? "vhost-user" : "vhost-vsock");
 
 	if (!spec->vhost_user)
 		json_object_set_new(vsock, "cid", json_integer(spec->cid));
@@ -241,6 +244,7 @@ static void on_deadline(void *arg)
 {
 	struct boot *b = arg;
 
+	b->deadline = NULL;
 	b->timed_out = true;
 	loop_stop(b->vm->loop);
 }
@@ -336,7 +340,8 @@ static int start_daemon(struct boot *b, struct qbx_err *err)
 		return err_sys(err, errno, "watch %s", vm->spec.dir);
 	if (spawn_daemon(b, &pidfd, err) < 0)
 		return -1;
-	vm->helper_watch = loop_add_child(vm->loop, fcntl(pidfd, F_DUPFD_CLOEXEC, 3), on_helper, vm, err);
+	vm->helper_watch =
+		loop_add_child(vm->loop, fcntl(pidfd, F_DUPFD_CLOEXEC, 3), on_helper, vm, err);
 	watch = vm->helper_watch ? loop_add_fd(vm->loop, inotify, EPOLLIN, on_created, &appear, err)
 				 : NULL;
 	if (!watch)
@@ -452,14 +457,14 @@ static int greet_guest(struct boot *b, struct qbx_err *err)
 {
 	struct vm *vm = b->vm;
 
-	b->greet = greet_start(vm->loop, take_fd(&b->listener), vm->spec.cid, vm->helper.pid, vm->box,
-			       vm->token, on_greeted, b, err);
+	b->greet = greet_start(vm->loop, take_fd(&b->listener), vm->spec.cid, vm->helper.pid,
+			       vm->box, vm->token, on_greeted, b, err);
 	if (!b->greet)
 		return -1;
 	close(take_fd(&b->lock));
 	if (await(b, "the guest's hello", err) < 0)
 		return -1;
-	unlinkat(vm->dirfd, VM_FILE_VSOCK "_1023", 0);
+	unlinkat(vm->dirfd, VM_FILE_HELLO, 0);
 	return 0;
 }
 
@@ -498,7 +503,8 @@ static void undo(struct boot *b)
 		b->lock = dir_lock_again(vm->cfg, vm->box, vm->dirfd, &err);
 	if (b->lock < 0)
 		return; /* somebody else has removed it */
-	if ((vm->made_dir ? box_dir_remove(vm->cfg, vm->box, &err) : dir_clear(vm->dirfd, &err)) < 0)
+	if ((vm->made_dir ? box_dir_remove(vm->cfg, vm->box, &err) : dir_clear(vm->dirfd, &err)) <
+	    0)
 		log_warn("%s", err.msg);
 }
 
@@ -506,6 +512,8 @@ static void boot_free(struct boot *b)
 {
 	int *all[] = { &b->lock, &b->listener, &b->vsock, &b->netns };
 
+	b->vm->notify = NULL;
+	loop_remove(b->deadline);
 	greet_free(b->greet);
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		cleanup_closep(all[i]);
@@ -513,30 +521,30 @@ static void boot_free(struct boot *b)
 		cleanup_closep(&b->fds[i]);
 }
 
+static int boot(struct boot *b, struct qbx_err *err)
+{
+	struct vm *vm = b->vm;
+
+	vm->notify = on_notify;
+	vm->notify_arg = b;
+	b->deadline = loop_add_timer(vm->loop,
+				     vm->spec.accel == ACCEL_KVM ? VM_BOOT_KVM_MS : VM_BOOT_TCG_MS,
+				     on_deadline, b, err);
+	if (!b->deadline || spawn_all(b, err) < 0)
+		return -1;
+	phase_mark(&vm->phases, "spawn");
+	return greet_guest(b, err) < 0 ? -1 : conclude(b, err);
+}
+
 int vm_boot(struct vm *vm, struct qbx_err *err)
 {
-	_cleanup_(boot_free) struct boot b = { .vm = vm, .lock = -1, .listener = -1, .vsock = -1,
-					       .netns = -1 };
-	struct watch *deadline;
-	int ret;
+	_cleanup_(boot_free) struct boot b = {
+		.vm = vm, .lock = -1, .listener = -1, .vsock = -1, .netns = -1
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(b.fds); i++)
 		b.fds[i] = -1;
-	vm->notify = on_notify;
-	vm->notify_arg = &b;
-	deadline = loop_add_timer(vm->loop, vm->spec.accel == ACCEL_KVM ? VM_BOOT_KVM_MS : VM_BOOT_TCG_MS,
-				  on_deadline, &b, err);
-	ret = deadline ? spawn_all(&b, err) : -1;
-	if (ret == 0) {
-		phase_mark(&vm->phases, "spawn");
-		ret = greet_guest(&b, err);
-	}
-	if (ret == 0)
-		ret = conclude(&b, err);
-	if (!b.timed_out)
-		loop_remove(deadline);
-	vm->notify = NULL;
-	if (ret == 0)
+	if (boot(&b, err) == 0)
 		return 0;
 	undo(&b);
 	return err_wrap(err, "box %s", vm->box->key);

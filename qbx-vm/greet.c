@@ -4,11 +4,11 @@
  *
  * Theory of Operation
  *
- * GREET_ACCEPT: the listener is watched; whoever connects and is not the VM is dropped, and the wait
- * goes on. The right peer closes the listener: nobody else is heard. -> GREET_READ: length and Hello
- * come in -> GREET_WRITE: the Boot goes out -> GREET_CLOSE: the guest's close says that it has the
- * Boot, and that its ports listen. Only then may this side close: what is queued behind a close can
- * be lost on the way.
+ * GREET_ACCEPT: the listener is watched; whoever connects and is not the VM is dropped, and the
+ * wait goes on. The right peer closes the listener: nobody else is heard. -> GREET_READ: length and
+ * Hello come in -> GREET_WRITE: the Boot goes out -> GREET_CLOSE: the guest's close says that it
+ * has the Boot, and that its ports listen. Only then may this side close: what is queued behind a
+ * close can be lost on the way.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -93,7 +93,8 @@ static void accept_guest(struct greet *g)
 	if (fd < 0)
 		return;
 	if (!is_our_guest(g, fd)) {
-		log_warn("box %s: somebody else dialled the port of the guest's hello", g->box->key);
+		log_warn("box %s: somebody else dialled the port of the guest's hello",
+			 g->box->key);
 		close(fd);
 		return;
 	}
@@ -206,8 +207,8 @@ static void on_ready(void *arg, uint32_t events)
 }
 
 struct greet *greet_start(struct loop *loop, int listener, unsigned cid, pid_t pid,
-			  const struct box *box, const uint8_t *token, greet_done_fn *done, void *arg,
-			  struct qbx_err *err)
+			  const struct box *box, const uint8_t *token, greet_done_fn *done,
+			  void *arg, struct qbx_err *err)
 {
 	struct greet *g = calloc(1, sizeof(*g));
 

@@ -2,9 +2,9 @@
 /*
  * halt.c - end a VM
  *
- * Three ways, each bounded, each tried only while QEMU still runs: the guest is asked to power off, then
- * QEMU is asked to quit, then it is killed. Processes are named by pid and start time and waited for
- * by pidfd, so no other process can be hit, and one that has gone costs no wait.
+ * Three ways, each bounded, each tried only while QEMU still runs: the guest is asked to power off,
+ * then QEMU is asked to quit, then it is killed. Processes are named by pid and start time and
+ * waited for by pidfd, so no other process can be hit, and one that has gone costs no wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -170,7 +170,8 @@ static int end_qemu(const struct config *cfg, const struct box *box, int dirfd,
 	_cleanup_close_ int pidfd = qemu->pid ? proc_open(qemu) : -1;
 
 	if (pidfd < 0)
-		return !qemu->pid || errno == ESRCH ? 0 : err_sys(err, errno, "open QEMU's process");
+		return !qemu->pid || errno == ESRCH ? 0
+						    : err_sys(err, errno, "open QEMU's process");
 	if (dirfd >= 0 && !gone_within(pidfd, 0))
 		ask_guest(cfg, box, pidfd);
 	if (dirfd >= 0 && !gone_within(pidfd, 0))

@@ -65,16 +65,15 @@ static void arena_free(struct arena *a)
 static int strings(struct arena *a, const json_t *array, const char *what, size_t *n, char ***v,
 		   struct qbx_err *err)
 {
-	_cleanup_free_ const char **strv = json_array_size(array) > LIST_MAX
-						   ? NULL
-						   : json_strv(array, what, err);
+	_cleanup_free_ const char **strv =
+		json_array_size(array) > LIST_MAX ? NULL : json_strv(array, what, err);
 
 	if (json_array_size(array) > LIST_MAX)
 		return err_code(err, EX_DATAERR, "%s: more than %d entries", what, LIST_MAX);
 	if (!strv)
 		return -1;
 	*n = json_array_size(array);
-	*v = arena_get(a, *n, sizeof(**v));
+	*v = arena_get(a, *n, sizeof(char *));
 	for (size_t i = 0; i < *n; i++)
 		(*v)[i] = (char *)strv[i];
 	return 0;
@@ -90,7 +89,7 @@ static int routes(struct arena *a, const json_t *array, Qemubox__Guest__V1__Link
 	if (n > LIST_MAX)
 		return err_code(err, EX_DATAERR, "net.links: more than %d routes", LIST_MAX);
 	r = arena_get(a, n, sizeof(*r));
-	link->routes = arena_get(a, n, sizeof(*link->routes));
+	link->routes = arena_get(a, n, sizeof(void *));
 	link->n_routes = n;
 	for (size_t i = 0; i < n; i++) {
 		qemubox__guest__v1__route__init(&r[i]);
@@ -102,7 +101,8 @@ static int routes(struct arena *a, const json_t *array, Qemubox__Guest__V1__Link
 	return 0;
 }
 
-static int fill_link(struct arena *a, json_t *j, Qemubox__Guest__V1__Link *link, struct qbx_err *err)
+static int fill_link(struct arena *a, json_t *j, Qemubox__Guest__V1__Link *link,
+		     struct qbx_err *err)
 {
 	json_t *addresses = NULL, *route_list = NULL;
 	json_error_t je;
@@ -116,7 +116,8 @@ static int fill_link(struct arena *a, json_t *j, Qemubox__Guest__V1__Link *link,
 	if (mtu < 0 || mtu > 65535)
 		return err_code(err, EX_DATAERR, "net.links: mtu %d", mtu);
 	link->mtu = (uint32_t)mtu;
-	if (strings(a, addresses, "net.links: addresses", &link->n_addresses, &link->addresses, err) < 0)
+	if (strings(a, addresses, "net.links: addresses", &link->n_addresses, &link->addresses,
+		    err) < 0)
 		return -1;
 	return routes(a, route_list, link, err);
 }
@@ -131,7 +132,7 @@ static int fill_net(struct arena *a, const json_t *net, Qemubox__Guest__V1__Boot
 	if (n > VM_LINKS_MAX)
 		return err_code(err, EX_DATAERR, "net.links: more than %u", VM_LINKS_MAX);
 	link = arena_get(a, n, sizeof(*link));
-	boot->links = arena_get(a, n, sizeof(*boot->links));
+	boot->links = arena_get(a, n, sizeof(void *));
 	boot->n_links = n;
 	for (size_t i = 0; i < n; i++) {
 		boot->links[i] = &link[i];
@@ -145,7 +146,8 @@ static int fill_net(struct arena *a, const json_t *net, Qemubox__Guest__V1__Boot
 		       &boot->search, err);
 }
 
-static int pack(const Qemubox__Guest__V1__Boot *boot, uint8_t **buf, size_t *len, struct qbx_err *err)
+static int pack(const Qemubox__Guest__V1__Boot *boot, uint8_t **buf, size_t *len,
+		struct qbx_err *err)
 {
 	size_t n = qemubox__guest__v1__boot__get_packed_size(boot);
 	uint32_t header = htonl((uint32_t)n);

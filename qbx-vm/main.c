@@ -4,7 +4,8 @@
 
 struct vm_options vm_options;
 
-static const struct cli_verb *const verbs[] = { &verb_start, &verb_run, &verb_stop, &verb_status, NULL };
+static const struct cli_verb *const verbs[] = { &verb_start, &verb_run, &verb_stop, &verb_status,
+						NULL };
 
 static const struct cli_opt opts[] = {
 	{ "report", "FILE", "run: write the document, with its timings, to FILE at the end",

@@ -54,7 +54,8 @@ static int find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
 		return 0;
 	if (find_in_path(path, QEMU_PROGRAM))
 		return 0;
-	err_code(err, EX_UNAVAILABLE, QEMU_PROGRAM " is neither in %s/bin nor in PATH", cfg->share_dir);
+	err_code(err, EX_UNAVAILABLE, QEMU_PROGRAM " is neither in %s/bin nor in PATH",
+		 cfg->share_dir);
 	return err_hint(err, "install it, or name it in QEMUBOX_QEMU_PATH");
 }
 
@@ -62,7 +63,8 @@ static int find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
 static bool mac_ok(const char *mac)
 {
 	for (int i = 0; i < 17; i++)
-		if (i % 3 == 2 ? mac[i] != ':' : !mac[i] || !strchr("0123456789abcdefABCDEF", mac[i]))
+		if (i % 3 == 2 ? mac[i] != ':'
+			       : !mac[i] || !strchr("0123456789abcdefABCDEF", mac[i]))
 			return false;
 	return mac[17] == '\0';
 }
@@ -72,7 +74,8 @@ static bool serial_ok(const char *serial)
 	size_t len = strlen(serial);
 
 	return len > 0 && len <= SERIAL_MAX &&
-	       strspn(serial, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == len;
+	       strspn(serial, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") ==
+		       len;
 }
 
 static int plan_links(struct vm_spec *spec, const json_t *net, struct qbx_err *err)
@@ -84,11 +87,11 @@ static int plan_links(struct vm_spec *spec, const json_t *net, struct qbx_err *e
 	if (json_unpack_ex((json_t *)net, &je, 0, "{s?s}", "netns", &spec->netns) < 0)
 		return err_code(err, EX_DATAERR, "net: %s", je.text);
 	if (json_array_size(links) > VM_LINKS_MAX)
-		return err_code(err, EX_DATAERR, "net.links: %zu links, at most %u", json_array_size(links),
-				VM_LINKS_MAX);
+		return err_code(err, EX_DATAERR, "net.links: %zu links, at most %u",
+				json_array_size(links), VM_LINKS_MAX);
 	if (json_array_size(links) > 0 && !spec->netns)
 		return err_code(err, EX_DATAERR, "net: \"netns\" is missing");
-	json_array_foreach(links, i, link) {
+	json_array_foreach (links, i, link) {
 		struct vm_link *l = &spec->links[i];
 
 		if (json_unpack_ex(link, &je, 0, "{s:s, s:s}", "tap", &l->tap, "mac", &l->mac) < 0)
@@ -107,15 +110,16 @@ static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 	json_error_t je;
 	int readonly = 1;
 
-	if (json_unpack_ex(disk, &je, 0, "{s:s, s:s, s?s, s?b}", "serial", &d->serial, "path", &d->path,
-			   "format", &format, "readonly", &readonly) < 0)
+	if (json_unpack_ex(disk, &je, 0, "{s:s, s:s, s?s, s?b}", "serial", &d->serial, "path",
+			   &d->path, "format", &format, "readonly", &readonly) < 0)
 		return err_code(err, EX_DATAERR, "fs.disks: %s", je.text);
 	if (!serial_ok(d->serial))
 		return err_code(err, EX_DATAERR, "fs.disks: serial \"%s\"", d->serial);
 	if (d->path[0] != '/')
 		return err_code(err, EX_DATAERR, "fs.disks: path \"%s\" is not absolute", d->path);
 	if (strcmp(format, "raw") && strcmp(format, "vmdk"))
-		return err_code(err, EX_DATAERR, "fs.disks: format \"%s\" is neither raw nor vmdk", format);
+		return err_code(err, EX_DATAERR, "fs.disks: format \"%s\" is neither raw nor vmdk",
+				format);
 	d->vmdk = !strcmp(format, "vmdk");
 	d->readonly = readonly;
 	if (access(d->path, readonly ? R_OK : R_OK | W_OK) < 0)
@@ -133,9 +137,10 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 		return -1;
 	slots = 2 + spec->nlinks + json_array_size(disks); /* console and vsock */
 	if (slots > VM_TRANSPORTS)
-		return err_code(err, EX_UNAVAILABLE, "%zu devices, but the machine has slots for %u",
-				slots, VM_TRANSPORTS);
-	json_array_foreach(disks, i, disk) {
+		return err_code(err, EX_UNAVAILABLE,
+				"%zu devices, but the machine has slots for %u", slots,
+				VM_TRANSPORTS);
+	json_array_foreach (disks, i, disk) {
 		if (plan_disk(&spec->disks[i], disk, err) < 0)
 			return -1;
 		spec->ndisks++;
@@ -153,7 +158,8 @@ static int check_answer(const struct box *box, struct qbx_err *err)
 	return hello_answer(box, token, &buf, &len, err);
 }
 
-int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box, struct qbx_err *err)
+int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box,
+	      struct qbx_err *err)
 {
 	const struct config *cfg = &cli->cfg;
 	const char *accel = json_string_value(json_object_get(box->doc, "accel"));

@@ -17,15 +17,18 @@
 #define LINE_MAX_BYTES 65536u /* of a reply; a compromised QEMU may send anything */
 #define MESSAGES_MAX 64	      /* events before the reply */
 
-int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body, struct qbx_err *err)
+int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
+	       struct qbx_err *err)
 {
-	json_auto_t *j = len > LINE_MAX_BYTES ? NULL : json_parse(line, len, "QEMU's monitor", err);
-	json_t *e;
+	json_auto_t *j = NULL;
 	const char *desc;
+	json_t *e;
 
 	*body = NULL;
+	*kind = QMP_EVENT;
 	if (len > LINE_MAX_BYTES)
 		return err_code(err, EX_DATAERR, "QEMU's monitor: a line of %zu bytes", len);
+	j = json_parse(line, len, "QEMU's monitor", err);
 	if (!j)
 		return -1;
 	if (json_object_get(j, "QMP")) {
@@ -35,7 +38,8 @@ int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
 	} else if ((e = json_object_get(j, "error"))) {
 		*kind = QMP_ERROR;
 		desc = json_string_value(json_object_get(e, "desc"));
-		return err_code(err, EX_DATAERR, "QEMU: %.300s", desc ? desc : "an error without text");
+		return err_code(err, EX_DATAERR, "QEMU: %.300s",
+				desc ? desc : "an error without text");
 	} else if ((e = json_object_get(j, "return"))) {
 		*kind = QMP_RETURN;
 		*body = json_incref(e);
@@ -93,7 +97,7 @@ static int next(struct qmp *q, enum qmp_kind *kind, json_t **body, struct qbx_er
 static int expect(struct qmp *q, enum qmp_kind wanted, json_t **body, struct qbx_err *err)
 {
 	for (int i = 0; i < MESSAGES_MAX; i++) {
-		enum qmp_kind kind;
+		enum qmp_kind kind = QMP_EVENT;
 
 		if (next(q, &kind, body, err) < 0)
 			return -1;
@@ -134,20 +138,15 @@ static json_t *converse(struct qmp *q, const char *command, struct qbx_err *err)
 
 json_t *qmp_execute(int dirfd, const char *command, unsigned timeout_ms, struct qbx_err *err)
 {
-	_cleanup_free_ struct qmp *q = calloc(1, sizeof(*q));
+	struct qmp q = { .fd = unix_connect(dirfd, VM_FILE_QMP) };
 	json_t *body;
 
-	if (!q) {
-		err_sys(err, ENOMEM, "QEMU's monitor");
-		return NULL;
-	}
-	q->fd = unix_connect(dirfd, VM_FILE_QMP);
-	if (q->fd < 0) {
+	if (q.fd < 0) {
 		err_sys(err, errno, "connect to QEMU's monitor");
 		return NULL;
 	}
-	q->end = io_now_us() + timeout_ms * 1000ull;
-	body = converse(q, command, err);
-	close(q->fd);
+	q.end = io_now_us() + timeout_ms * 1000ull;
+	body = converse(&q, command, err);
+	close(q.fd);
 	return body;
 }

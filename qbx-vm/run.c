@@ -8,7 +8,8 @@
 #include "verbs.h"
 #include "vm.h"
 
-/* End the VM, whatever came of the container; a failure here is told only if nothing else failed. */
+/* End the VM, whatever came of the container; a failure here is told only if nothing else failed.
+ */
 static int end(struct vm *vm, int ret, struct qbx_err *err)
 {
 	struct qbx_err second = { 0 };
@@ -35,7 +36,8 @@ static int report(struct vm *vm, int status, struct qbx_err *err)
 		return status;
 	json_object_set(object, "t_us", vm->phases.t_us);
 	json_object_set_new(object, "exit_status", json_integer(status));
-	return json_write_file(AT_FDCWD, vm_options.report, 0644, vm->box->doc, err) < 0 ? -1 : status;
+	return json_write_file(AT_FDCWD, vm_options.report, 0644, vm->box->doc, err) < 0 ? -1
+											 : status;
 }
 
 static int run_in(struct vm *vm, const json_t *spec, const struct cli *cli, struct qbx_err *err)

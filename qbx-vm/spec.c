@@ -11,8 +11,9 @@
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /*
- * What people expect of a container: containerd's default, and the cgroups to look at. The guest takes
- * the VM itself for the network namespace. Source of the keys: the OCI runtime specification 1.1.
+ * What people expect of a container: containerd's default, and the cgroups to look at. The guest
+ * takes the VM itself for the network namespace. Source of the keys: the OCI runtime
+ * specification 1.1.
  */
 static const char default_spec[] =
 	"{'ociVersion':'1.1.0',"
@@ -46,9 +47,10 @@ static const char default_spec[] =
 	"   '/proc/sysrq-trigger']}}";
 
 static const char *const default_capabilities[] = {
-	"CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",	 "CAP_FOWNER",		 "CAP_MKNOD",
-	"CAP_NET_RAW", "CAP_SETGID",	  "CAP_SETUID",	 "CAP_SETFCAP",		 "CAP_SETPCAP",
-	"CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+	"CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",	   "CAP_FOWNER",
+	"CAP_MKNOD",   "CAP_NET_RAW",	   "CAP_SETGID",	   "CAP_SETUID",
+	"CAP_SETFCAP", "CAP_SETPCAP",	   "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+	"CAP_KILL",    "CAP_AUDIT_WRITE",
 };
 
 static json_t *capability_sets(void)
@@ -79,7 +81,7 @@ static bool has_path(const json_t *env)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(env, i, item)
+	json_array_foreach (env, i, item)
 		if (json_is_string(item) && !strncmp(json_string_value(item), "PATH=", 5))
 			return true;
 	return false;
@@ -150,7 +152,7 @@ json_t *spec_make(const struct box *box, char *const *args, int nargs, struct qb
 {
 	const json_t *given = json_object_get(box->doc, "spec");
 	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
-	json_auto_t *spec = given  ? json_deep_copy(given)
+	json_auto_t *spec = given    ? json_deep_copy(given)
 			    : bundle ? read_bundle(bundle, err)
 				     : make_default(box, err);
 	json_t *root;

@@ -5,9 +5,9 @@
  * Theory of Operation
  *
  * The control connection and one connection a stream are dialled side by side. When all stand:
- * Create -> Start -> Wait, each sent when the one before was answered. The task is over when Wait has
- * been answered and both output streams have ended: an exit status overtakes output, and all of the
- * output is wanted. A VM that ends meanwhile ends the task at once.
+ * Create -> Start -> Wait, each sent when the one before was answered. The task is over when Wait
+ * has been answered and both output streams have ended: an exit status overtakes output, and all of
+ * the output is wanted. A VM that ends meanwhile ends the task at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ struct task {
 	Qemubox__Task__Mount **mounts;
 	size_t nmounts;
 	bool started, exited, over;
-	bool no_reader;	  /* it is being ended because nobody reads its standard output */
+	bool no_reader; /* it is being ended because nobody reads its standard output */
 	unsigned nsignals;
 	int status;
 	struct qbx_err err;
@@ -131,8 +131,9 @@ static void on_pipe_patience(void *arg)
 }
 
 /*
- * Whoever read our standard output has gone. What writes to it in the container gets SIGPIPE or EPIPE; but
- * the container's first process is a PID 1, which SIGPIPE cannot kill, and may write on for ever.
+ * Whoever read our standard output has gone. What writes to it in the container gets SIGPIPE or
+ * EPIPE; but the container's first process is a PID 1, which SIGPIPE cannot kill, and may write on
+ * for ever.
  */
 static void on_no_reader(struct task *t)
 {
@@ -160,8 +161,8 @@ static void on_stream_end(void *arg, enum stream_end end)
 }
 
 /*
- * A descriptor to write to without ever blocking. O_NONBLOCK on what others share would surprise them,
- * so a pipe or terminal is opened again. A regular file keeps its offset, and cannot block.
+ * A descriptor to write to without ever blocking. O_NONBLOCK on what others share would surprise
+ * them, so a pipe or terminal is opened again. A regular file keeps its offset, and cannot block.
  */
 static int open_sink(int fd, bool *is_file, struct qbx_err *err)
 {
@@ -204,8 +205,9 @@ static int start_streams(struct task *t)
 			continue;
 		local = take_fd(&c->local);
 		sock = take_fd(&c->sock);
-		c->stream = i == IN ? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
-				    : stream_recv(t->vm->loop, sock, local, on_stream_end, c, &t->err);
+		c->stream =
+			i == IN ? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
+				: stream_recv(t->vm->loop, sock, local, on_stream_end, c, &t->err);
 		if (!c->stream)
 			return -1;
 	}
@@ -291,8 +293,9 @@ static void create(struct task *t)
 }
 
 /*
- * Before Start there is nobody to pass it to; after the exit it means: do not wait for the output. The
- * container's first process is a PID 1, which ignores what it has no handler for: insisting helps.
+ * Before Start there is nobody to pass it to; after the exit it means: do not wait for the output.
+ * The container's first process is a PID 1, which ignores what it has no handler for: insisting
+ * helps.
  */
 static void pass_signal(struct task *t)
 {
@@ -365,7 +368,8 @@ static int dial_all(struct task *t, struct qbx_err *err)
 {
 	struct loop *loop = t->vm->loop;
 
-	t->dial = guest_dial(loop, &t->guest, GUEST_PORT_CONTROL, 0, VM_DIAL_MS, on_control, t, err);
+	t->dial =
+		guest_dial(loop, &t->guest, GUEST_PORT_CONTROL, 0, VM_DIAL_MS, on_control, t, err);
 	if (!t->dial)
 		return -1;
 	t->dialling = 1;
@@ -374,8 +378,8 @@ static int dial_all(struct task *t, struct qbx_err *err)
 
 		if (!c->wanted)
 			continue;
-		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, (uint32_t)i + 1, VM_DIAL_MS,
-				     on_channel, c, err);
+		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, (uint32_t)i + 1,
+				     VM_DIAL_MS, on_channel, c, err);
 		if (!c->dial)
 			return -1;
 		t->dialling++;
@@ -408,11 +412,11 @@ static int take_mounts(struct task *t, struct qbx_err *err)
 		err_code(err, EX_DATAERR, "the document has no \"fs.mounts\": nothing to run");
 		return err_hint(err, "qbx-fs prepare comes before qbx-vm run");
 	}
-	t->mounts = calloc(json_array_size(list), sizeof(*t->mounts));
+	t->mounts = calloc(json_array_size(list), sizeof(void *));
 	if (!t->mounts)
 		return err_sys(err, ENOMEM, "take the mounts");
 	t->nmounts = json_array_size(list);
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		Qemubox__Task__Mount *m = t->mounts[i] = malloc(sizeof(*m));
 
 		if (!m)

@@ -2,8 +2,8 @@
 /*
  * vm.h - private to qbx-vm
  *
- * plan.c turns the document into a struct vm_spec, argv.c that into QEMU's command line, boot.c starts it
- * and waits for the guest's hello, task.c runs a container in it, halt.c ends it.
+ * plan.c turns the document into a struct vm_spec, argv.c that into QEMU's command line, boot.c
+ * starts it and waits for the guest's hello, task.c runs a container in it, halt.c ends it.
  */
 #ifndef QBX_VM_H
 #define QBX_VM_H
@@ -48,8 +48,12 @@
 #define VM_FILE_QEMU_LOG "qemu.log"
 #define VM_FILE_QMP "qmp.sock"
 #define VM_FILE_VSOCK "vsock.sock"
+#define VM_FILE_HELLO "vsock.sock_1023" /* where the daemon passes calls to VM_HELLO_PORT on to */
 #define VM_FILE_VSOCK_LOG "vsock.log"
 #define VM_FILE_VHOST "vhost.sock"
+#define VM_FILE_VHOST_BOUND "vhost.bound"
+
+#define VM_HELLO_PORT 1023u /* with vhost-user; any will do, as each box has sockets of its own */
 
 /* ---- accel.c ---- */
 
@@ -85,11 +89,11 @@ struct vm_spec {
 	enum accel accel;
 	unsigned vcpus, memory_mib;
 	char qemu[PATH_MAX], kernel[PATH_MAX], initrd[PATH_MAX];
-	char dir[PATH_MAX];	/* the box's */
-	const char *netns;	/* path, or NULL for ours */
-	bool vhost_user;	/* vsock by vhost-device-vsock, not by the kernel */
-	unsigned cid;		/* vhost-vsock: known when its device is open */
-	unsigned hello_port;	/* where the guest dials the host */
+	char dir[PATH_MAX];  /* the box's */
+	const char *netns;   /* path, or NULL for ours */
+	bool vhost_user;     /* vsock by vhost-device-vsock, not by the kernel */
+	unsigned cid;	     /* vhost-vsock: known when its device is open */
+	unsigned hello_port; /* where the guest dials the host */
 	bool debug;
 	struct vm_link links[VM_LINKS_MAX];
 	size_t nlinks;
@@ -180,15 +184,16 @@ typedef void greet_done_fn(void *arg, const struct hello *hello, const struct qb
  * @box, @token: for hello_answer(); borrowed
  */
 struct greet *greet_start(struct loop *loop, int listener, unsigned cid, pid_t pid,
-			  const struct box *box, const uint8_t *token, greet_done_fn *done, void *arg,
-			  struct qbx_err *err) _must_check_;
+			  const struct box *box, const uint8_t *token, greet_done_fn *done,
+			  void *arg, struct qbx_err *err) _must_check_;
 
 void greet_free(struct greet *g); /* NULL is allowed */
 
 /* ---- vsock.c ---- */
 
 /** vsock_by_vhost_user() - which transport the configuration and this machine come to. */
-int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err) _must_check_;
+int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user,
+			struct qbx_err *err) _must_check_;
 
 /**
  * vsock_listen() - where the guest will dial; sets spec->hello_port
@@ -247,7 +252,8 @@ struct vm {
 };
 
 /** vm_init() - empty, with a loop that watches SIGINT, SIGTERM and SIGHUP. */
-int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_err *err) _must_check_;
+int vm_init(struct vm *vm, const struct cli *cli, struct box *box,
+	    struct qbx_err *err) _must_check_;
 
 /** vm_release() - forget it; the processes and files are left as they are. */
 void vm_release(struct vm *vm);
@@ -344,7 +350,7 @@ json_t *spec_make(const struct box *box, char *const *args, int nargs,
 int task_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
 	     struct qbx_err *err) _must_check_;
 
-/** task_exit_code() - 126, 127 or EX_UNAVAILABLE, from crun's text about a failed Create or Start. */
+/** task_exit_code() - 126, 127 or EX_UNAVAILABLE, from the text of a failed Create or Start. */
 int task_exit_code(const char *message);
 
 #endif

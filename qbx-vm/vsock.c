@@ -16,8 +16,7 @@
 #include "vm.h"
 
 #define VHOST_VSOCK "/dev/vhost-vsock"
-#define UNIX_HELLO_PORT 1023u /* any: each box has its own socket directory */
-#define CID_TRIES 256	      /* each of them random: in use once in a while, not always */
+#define CID_TRIES 256 /* each of them random: in use once in a while, not always */
 
 int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err)
 {
@@ -81,14 +80,10 @@ static int listen_vsock(struct vm_spec *spec, struct qbx_err *err)
 
 int vsock_listen(struct vm_spec *spec, int dirfd, struct qbx_err *err)
 {
-	char name[32];
-
 	if (!spec->vhost_user)
 		return listen_vsock(spec, err);
-	/* The daemon passes the guest's connection to port P on to a socket of this name. */
-	spec->hello_port = UNIX_HELLO_PORT;
-	snprintf(name, sizeof(name), VM_FILE_VSOCK "_%u", UNIX_HELLO_PORT);
-	return unix_listen(dirfd, name, err);
+	spec->hello_port = VM_HELLO_PORT;
+	return unix_listen(dirfd, VM_FILE_HELLO, err);
 }
 
 int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err)
@@ -110,7 +105,8 @@ int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err)
 			return take_fd(&fd);
 		}
 		if (errno != EADDRINUSE)
-			return err_sys(err, errno, "box %s: claim vsock CID %u", key, (unsigned)cid);
+			return err_sys(err, errno, "box %s: claim vsock CID %u", key,
+				       (unsigned)cid);
 	}
 	return err_sys(err, EADDRINUSE, "box %s: claim a vsock CID", key);
 }
@@ -141,28 +137,27 @@ static int borrow_socket(pid_t pid, int pidfd, const char *name)
 }
 
 /*
- * A socket's file appears in the middle of bind(2), and connect(2) is refused until listen(2). No event
- * tells of either step, so take both in hand instead of trying again:
+ * A socket's file appears in the middle of bind(2), and connect(2) is refused until listen(2). No
+ * event tells of either step, so take both in hand instead of trying again:
  *  - bind holds the lock of the directory until the socket has its address. A rename in that
  *    directory needs the same lock, so it returns when bind is done.
- *  - listen is done here, on a duplicate of the daemon's socket. When the daemon does it again, only
- *    the length of the queue changes.
+ *  - listen is done here, on a duplicate of the daemon's socket. When the daemon does it again,
+ * only the length of the queue changes.
  */
 int vsock_connect(int dirfd, pid_t pid, int pidfd, struct qbx_err *err)
 {
-	static const char name[] = VM_FILE_VHOST ".bound";
 	_cleanup_close_ int theirs = -1, fd = -1;
 
-	if (renameat(dirfd, VM_FILE_VHOST, dirfd, name) < 0)
+	if (renameat(dirfd, VM_FILE_VHOST, dirfd, VM_FILE_VHOST_BOUND) < 0)
 		return err_sys(err, errno, "rename " VM_FILE_VHOST);
 	theirs = borrow_socket(pid, pidfd, VM_FILE_VHOST);
 	if (theirs < 0 || listen(theirs, 1) < 0)
 		return err_sys(err, errno, "listen for vhost-device-vsock");
-	fd = unix_connect(dirfd, name);
+	fd = unix_connect(dirfd, VM_FILE_VHOST_BOUND);
 	if (fd < 0)
 		return err_sys(err, errno, "connect to vhost-device-vsock");
 	/* It has served: nobody else is to find it. */
-	if (unlinkat(dirfd, name, 0) < 0)
-		return err_sys(err, errno, "remove %s", name);
+	if (unlinkat(dirfd, VM_FILE_VHOST_BOUND, 0) < 0)
+		return err_sys(err, errno, "remove " VM_FILE_VHOST_BOUND);
 	return take_fd(&fd);
 }

@@ -27,8 +27,14 @@ int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_e
 static struct vm_spec plan(void)
 {
 	struct vm_spec s = {
-		.accel = ACCEL_TCG, .vcpus = 1, .memory_mib = 512, .qemu = "/usr/bin/qemu",
-		.kernel = "/k", .initrd = "/i", .vhost_user = true, .hello_port = 1023,
+		.accel = ACCEL_TCG,
+		.vcpus = 1,
+		.memory_mib = 512,
+		.qemu = "/usr/bin/qemu",
+		.kernel = "/k",
+		.initrd = "/i",
+		.vhost_user = true,
+		.hello_port = 1023,
 	};
 
 	return s;
@@ -64,7 +70,8 @@ static void every_vm_is_confined(void **state)
 
 	(void)state;
 	has(&s, " -nodefaults -no-user-config -no-reboot -display none ", true);
-	has(&s, " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny ",
+	has(&s,
+	    " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny ",
 	    true);
 	has(&s, "isa-serial=off", true);
 	has(&s, " -serial ", false);
@@ -90,7 +97,8 @@ static void vsock_comes_from_a_daemon_or_from_the_kernel(void **state)
 
 	(void)state;
 	has(&s, ",share=on ", true);
-	has(&s, " -chardev socket,id=vsock,fd=5 -device vhost-user-vsock-device,chardev=vsock ", true);
+	has(&s, " -chardev socket,id=vsock,fd=5 -device vhost-user-vsock-device,chardev=vsock ",
+	    true);
 	s.vhost_user = false;
 	s.cid = 77;
 	has(&s, ",share=off ", true);
@@ -143,10 +151,10 @@ static void debug_adds_a_console_for_the_first_moments(void **state)
 
 static void a_document_becomes_links_and_disks(void **state)
 {
-	json_auto_t *doc = json_pack(
-		"{s:{s:s, s:[{s:s, s:s}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}", "net", "netns",
-		"/run/netns/n", "links", "tap", "tap0", "mac", "02:00:00:00:00:01", "fs", "disks",
-		"serial", "root", "path", "/dev/null", "format", "vmdk", "readonly", 0);
+	json_auto_t *doc = json_pack("{s:{s:s, s:[{s:s, s:s}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}",
+				     "net", "netns", "/run/netns/n", "links", "tap", "tap0", "mac",
+				     "02:00:00:00:00:01", "fs", "disks", "serial", "root", "path",
+				     "/dev/null", "format", "vmdk", "readonly", 0);
 	struct vm_spec s = plan();
 	struct qbx_err err = { 0 };
 
@@ -165,13 +173,16 @@ static void bad_devices_are_refused_by_name(void **state)
 	static const struct {
 		const char *doc, *says;
 	} bad[] = {
-		{ "{\"net\":{\"links\":[{\"tap\":\"t\",\"mac\":\"02:00:00:00:00:01\"}]}}", "netns" },
+		{ "{\"net\":{\"links\":[{\"tap\":\"t\",\"mac\":\"02:00:00:00:00:01\"}]}}",
+		  "netns" },
 		{ "{\"net\":{\"netns\":7}}", "net: " },
-		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{\"tap\":\"t\",\"mac\":\"x,y\"}]}}", "mac \"x,y\"" },
+		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{\"tap\":\"t\",\"mac\":\"x,y\"}]}}",
+		  "mac \"x,y\"" },
 		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{},{},{},{},{}]}}", "at most 4" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a b\",\"path\":\"/\"}]}}", "serial \"a b\"" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"b\"}]}}", "not absolute" },
-		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/\",\"format\":\"qcow2\"}]}}", "qcow2" },
+		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/\",\"format\":\"qcow2\"}]}}",
+		  "qcow2" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/no/such\"}]}}", "/no/such" },
 		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 8" },
 		{ "{\"fs\":{\"disks\":[7]}}", "fs.disks" },

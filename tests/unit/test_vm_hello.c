@@ -63,15 +63,17 @@ static void another_version_and_rubbish_are_refused(void **state)
 
 static void the_answer_has_what_the_document_says(void **state)
 {
-	struct box box = box_of(
-		"{\"qbx\":1,\"id\":\"demo\",\"net\":{\"netns\":\"/n\",\"links\":[{\"name\":\"eth0\",\"tap\":\"t\","
-		"\"mac\":\"02:00:00:00:00:01\",\"mtu\":1400,\"addresses\":[\"10.0.0.2/24\"],\"routes\":["
-		"{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.0.0.1\"},{\"dst\":\"10.9.0.0/16\"}]}],"
-		"\"dns\":{\"nameservers\":[\"10.0.0.1\"],\"search\":[\"x.test\"]}}}");
+	struct box box =
+		box_of("{\"qbx\":1,\"id\":\"demo\",\"net\":{\"netns\":\"/"
+		       "n\",\"links\":[{\"name\":\"eth0\",\"tap\":\"t\","
+		       "\"mac\":\"02:00:00:00:00:01\",\"mtu\":1400,\"addresses\":[\"10.0.0.2/"
+		       "24\"],\"routes\":["
+		       "{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.0.0.1\"},{\"dst\":\"10.9.0.0/16\"}]}],"
+		       "\"dns\":{\"nameservers\":[\"10.0.0.1\"],\"search\":[\"x.test\"]}}}");
 	Qemubox__Guest__V1__Boot *b;
 	struct qbx_err err = { 0 };
-	uint8_t *buf;
-	size_t len;
+	uint8_t *buf = NULL;
+	size_t len = 0;
 
 	(void)state;
 	assert_int_equal(hello_answer(&box, token, &buf, &len, &err), 0);
@@ -98,9 +100,12 @@ static void a_bad_network_is_found_before_anything_starts(void **state)
 {
 	static const char *const bad[] = {
 		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"eth0\"}]}}",
-		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"e\",\"mac\":\"m\",\"mtu\":70000}]}}",
-		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"e\",\"mac\":\"m\",\"addresses\":[1]}]}}",
-		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"e\",\"mac\":\"m\",\"routes\":[{}]}]}}",
+		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"e\",\"mac\":\"m\",\"mtu\":"
+		"70000}]}}",
+		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"e\",\"mac\":\"m\","
+		"\"addresses\":[1]}]}}",
+		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"links\":[{\"name\":\"e\",\"mac\":\"m\","
+		"\"routes\":[{}]}]}}",
 		"{\"qbx\":1,\"id\":\"a\",\"net\":{\"dns\":{\"nameservers\":\"x\"}}}",
 	};
 
@@ -138,7 +143,8 @@ static void on_done(void *arg, const struct hello *hello, const struct qbx_err *
 	loop_stop(o->loop);
 }
 
-/* A listener on an abstract address of its own, and who may dial it. Return: a dialled connection. */
+/* A listener on an abstract address of its own, and who may dial it. Return: a dialled connection.
+ */
 static int dial(struct outcome *o, struct greet **g, const struct box *box, pid_t believed)
 {
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

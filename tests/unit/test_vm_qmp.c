@@ -39,7 +39,8 @@ static void bad_lines_are_errors(void **state)
 	static const struct {
 		const char *line, *says;
 	} bad[] = {
-		{ "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such thing\"}}", "no such thing" },
+		{ "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such thing\"}}",
+		  "no such thing" },
 		{ "{\"error\":7}", "without text" },
 		{ "{\"hello\":1}", "no known kind" },
 		{ "[1]", "object" },
@@ -104,8 +105,12 @@ static json_t *ask(const char *const *lines, size_t n, unsigned ms, struct qbx_e
 static void a_question_is_answered_between_events(void **state)
 {
 	static const char *const lines[] = {
-		"{\"QMP\":{}}\r\n", NULL, "{\"return\":{}}\n{\"event\":\"RESUME\"}\n", NULL,
-		"{\"event\":\"STOP\"}\n{\"return\":", "{\"status\":\"paused\"}}\n",
+		"{\"QMP\":{}}\r\n",
+		NULL,
+		"{\"return\":{}}\n{\"event\":\"RESUME\"}\n",
+		NULL,
+		"{\"event\":\"STOP\"}\n{\"return\":",
+		"{\"status\":\"paused\"}}\n",
 	};
 	struct qbx_err err;
 	json_auto_t *reply = ask(lines, ARRAY_SIZE(lines), 2000, &err);

@@ -24,17 +24,17 @@ static json_t *make(const char *text, const char *const *args, int nargs, struct
 
 static const char *str(const json_t *j, const char *a, const char *b, size_t i)
 {
-	return json_string_value(
-		json_array_get(json_object_get(json_object_get(j, a), b), i));
+	return json_string_value(json_array_get(json_object_get(json_object_get(j, a), b), i));
 }
 
 static void the_default_is_a_container_with_the_image_s_process(void **state)
 {
 	static const char *const args[] = { "uname", "-a" };
 	struct qbx_err err;
-	json_auto_t *spec = make("{\"qbx\":1,\"id\":\"demo\",\"fs\":{\"process\":{\"args\":[\"sh\"],"
-				 "\"env\":[\"A=b\"],\"cwd\":\"/srv\",\"user\":{\"uid\":7,\"gid\":8}}}}",
-				 args, 2, &err);
+	json_auto_t *spec =
+		make("{\"qbx\":1,\"id\":\"demo\",\"fs\":{\"process\":{\"args\":[\"sh\"],"
+		     "\"env\":[\"A=b\"],\"cwd\":\"/srv\",\"user\":{\"uid\":7,\"gid\":8}}}}",
+		     args, 2, &err);
 	const json_t *process = json_object_get(spec, "process");
 
 	(void)state;
@@ -46,20 +46,22 @@ static void the_default_is_a_container_with_the_image_s_process(void **state)
 	assert_string_equal(str(spec, "process", "env", 0), DEFAULT_PATH);
 	assert_string_equal(str(spec, "process", "env", 1), "A=b");
 	assert_string_equal(json_string_value(json_object_get(process, "cwd")), "/srv");
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(process, "user"), "uid")), 7);
-	assert_true(json_is_true(json_object_get(process, "noNewPrivileges")));
 	assert_int_equal(
-		json_array_size(json_object_get(json_object_get(process, "capabilities"), "bounding")),
-		14);
+		json_integer_value(json_object_get(json_object_get(process, "user"), "uid")), 7);
+	assert_true(json_is_true(json_object_get(process, "noNewPrivileges")));
+	assert_int_equal(json_array_size(json_object_get(json_object_get(process, "capabilities"),
+							 "bounding")),
+			 14);
 	assert_null(json_object_get(json_object_get(process, "capabilities"), "inheritable"));
 }
 
 static void the_image_s_command_and_path_are_kept(void **state)
 {
 	struct qbx_err err;
-	json_auto_t *spec = make("{\"qbx\":1,\"id\":\"a\",\"fs\":{\"process\":{\"args\":[\"/init\"],"
-				 "\"env\":[\"PATH=/opt\"]}}}",
-				 NULL, 0, &err);
+	json_auto_t *spec =
+		make("{\"qbx\":1,\"id\":\"a\",\"fs\":{\"process\":{\"args\":[\"/init\"],"
+		     "\"env\":[\"PATH=/opt\"]}}}",
+		     NULL, 0, &err);
 
 	(void)state;
 	assert_string_equal(str(spec, "process", "args", 0), "/init");
@@ -71,9 +73,10 @@ static void a_given_specification_is_kept_but_for_root_and_command(void **state)
 {
 	static const char *const args[] = { "id" };
 	struct qbx_err err;
-	json_auto_t *spec = make("{\"qbx\":1,\"id\":\"a\",\"spec\":{\"hostname\":\"h\",\"root\":"
-				 "{\"path\":\"/host\",\"readonly\":true},\"process\":{\"cwd\":\"/\"}}}",
-				 args, 1, &err);
+	json_auto_t *spec =
+		make("{\"qbx\":1,\"id\":\"a\",\"spec\":{\"hostname\":\"h\",\"root\":"
+		     "{\"path\":\"/host\",\"readonly\":true},\"process\":{\"cwd\":\"/\"}}}",
+		     args, 1, &err);
 	const json_t *root = json_object_get(spec, "root");
 
 	(void)state;
@@ -95,7 +98,8 @@ static void what_cannot_run_is_said(void **state)
 		{ "{\"qbx\":1,\"id\":\"a\",\"spec\":{}}", EX_DATAERR, "process" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"bundle\":\"b\"}", EX_DATAERR, "absolute" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"bundle\":\"/no/such\"}", EX_UNAVAILABLE, "/no/such" },
-		{ "{\"qbx\":1,\"id\":\"a\",\"spec\":{\"process\":{\"args\":[7]}}}", EX_USAGE, "no command" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"spec\":{\"process\":{\"args\":[7]}}}", EX_USAGE,
+		  "no command" },
 	};
 
 	(void)state;
@@ -124,7 +128,8 @@ static void a_cpu_shows_its_virtualisation_as_a_word(void **state)
 	(void)state;
 	assert_true(accel_cpu_virtualises("processor: 0\nflags\t\t: fpu vmx sse\nx: y\n"));
 	assert_true(accel_cpu_virtualises("processor: 0\nflags\t\t: fpu svm"));
-	assert_false(accel_cpu_virtualises("processor: 0\nflags\t\t: fpu vmx_only ssvm\nbugs: vmx\n"));
+	assert_false(
+		accel_cpu_virtualises("processor: 0\nflags\t\t: fpu vmx_only ssvm\nbugs: vmx\n"));
 	assert_false(accel_cpu_virtualises("processor: 0\nvmx flags : vmx\n"));
 	assert_false(accel_cpu_virtualises(""));
 }
@@ -149,7 +154,8 @@ static void the_last_words_are_found_and_cleaned(void **state)
 	tail_line(dirfd, "f", line, sizeof(line));
 	assert_int_equal(strlen(line), sizeof(line) - 1);
 	assert_int_equal(io_write_file(dirfd, VM_FILE_CONSOLE, 0600,
-				       "[1] Kernel panic - not syncing: x\n[1] Rebooting\n", 48, &err),
+				       "[1] Kernel panic - not syncing: x\n[1] Rebooting\n", 48,
+				       &err),
 			 0);
 	tail_panic(dirfd, line, sizeof(line));
 	assert_string_equal(line, "Kernel panic - not syncing: x");

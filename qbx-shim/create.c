@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create.c - Create: from containerd's request to a container that stands in its VM */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "bundle.h"
+#include "container.h"
+#include "events.h"
+#include "io.h"
+#include "log.h"
+#include "task.h"
+
+#define GUEST_BUNDLES "/run/bundles" /* in the guest: one directory a container */
+
+/* ---- failure ---- */
+
+void container_abort(struct container *c, const struct qbx_err *why)
+{
+	if (c->failed)
+		return;
+	c->failed = true;
+	c->why = *why;
+	log_error("create %s: %s: %s", c->id, why->stage, why->msg);
+	fifos_close(&c->io);
+	sandbox_down(c->sandbox);
+}
+
+/*
+ * What was missing on the way is not the task itself, and what was there already is not this task: those
+ * two codes would tell containerd something about its own records.
+ */
+static enum ttrpc_code create_code(const struct qbx_err *err)
+{
+	switch (err->sys) {
+	case ENOTSUP:
+		return TTRPC_UNIMPLEMENTED;
+	case ENOENT:
+	case ESRCH:
+		return TTRPC_FAILED_PRECONDITION;
+	case EEXIST:
+		return strcmp(err->stage, "qbx-shim") ? TTRPC_FAILED_PRECONDITION : TTRPC_ALREADY_EXISTS;
+	default:
+		return ttrpc_code_of(err);
+	}
+}
+
+/* "stage: message (hint)" on one line: all that the person at the other end will see. */
+static void fail_create(struct ttrpc_call *call, const struct qbx_err *err)
+{
+	char text[sizeof(err->stage) + sizeof(err->msg) + sizeof(err->hint) + 8];
+
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s", err->stage, err->stage[0] ? ": " : "", err->msg,
+		 err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+	ttrpc_fail(call, create_code(err), "%s", text);
+}
+
+/* Nothing of it is left, or as little as could be reached. */
+static void create_undone(struct container *c, const struct qbx_err *err)
+{
+	Qemubox__Task__DeleteResponse m = QEMUBOX__TASK__DELETE_RESPONSE__INIT;
+	Google__Protobuf__Timestamp at;
+	struct timespec now;
+
+	if (err)
+		log_error("create %s: not undone: %s: %s", c->id, err->stage, err->msg);
+	fail_create(take_ptr(c->creating), &c->why);
+	if (c->deleting) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		m.exit_status = CONTAINER_KILLED;
+		m.exited_at = timestamp(&at, &now);
+		ttrpc_reply(take_ptr(c->deleting), &m.base);
+	}
+	container_free(c);
+}
+
+/* ---- the way there: sandbox, stdio, guest ---- */
+
+static void publish_create(const struct container *c)
+{
+	Qemubox__Task__TaskCreate m = QEMUBOX__TASK__TASK_CREATE__INIT;
+	Qemubox__Task__TaskIO io = QEMUBOX__TASK__TASK_IO__INIT;
+
+	io.stdin = c->io.f[FIFO_STDIN].path;
+	io.stdout = c->io.f[FIFO_STDOUT].path;
+	io.stderr = c->io.f[FIFO_STDERR].path;
+	m.container_id = c->id;
+	m.bundle = c->bundle;
+	m.io = &io;
+	m.pid = (uint32_t)c->pid;
+	events_publish(c->shim->events, "/tasks/create", "containerd.events.TaskCreate", &m.base);
+}
+
+static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+			     const char *message)
+{
+	struct container *c = arg;
+	Qemubox__Task__CreateResponse m = QEMUBOX__TASK__CREATE_RESPONSE__INIT;
+	struct qbx_err err = { .stage = "guest" };
+
+	(void)reply;
+	if (c->failed)
+		return;
+	if (code == TTRPC_UNAVAILABLE || code == TTRPC_CANCELLED) {
+		sandbox_suspect(c->sandbox, message); /* tells why, soon */
+		return;
+	}
+	if (code != TTRPC_OK) {
+		err_code(&err, code == TTRPC_INVALID_ARGUMENT ? EX_DATAERR : EX_UNAVAILABLE, "%s", message);
+		container_abort(c, &err);
+		return;
+	}
+	sandbox_time(c->sandbox, "task", c->mark);
+	sandbox_time(c->sandbox, "create", c->begun);
+	free(take_ptr(c->spec));
+	container_created(c);
+	m.pid = (uint32_t)c->pid;
+	publish_create(c);
+	ttrpc_reply(take_ptr(c->creating), &m.base);
+}
+
+static void on_stdio(void *arg, const struct qbx_err *err)
+{
+	struct container *c = arg;
+	json_t *mounts = json_object_get(json_object_get(c->sandbox->box.doc, "fs"), "mounts");
+	struct qbx_err own = { .stage = "guest" };
+	char bundle[sizeof(GUEST_BUNDLES) + BOX_NAME_MAX + 1];
+
+	if (err) {
+		own = *err;
+		container_abort(c, &own);
+		return;
+	}
+	sandbox_time(c->sandbox, "stdio", c->mark);
+	c->mark = io_now_us();
+	snprintf(bundle, sizeof(bundle), GUEST_BUNDLES "/%s", c->id);
+	if (!c->sandbox->control) /* just gone: the sandbox is about to say so */
+		return;
+	if (task_create(c->sandbox->control, c->id, bundle, c->spec, c->spec_len, mounts, &c->io,
+			on_guest_created, c, &own) < 0)
+		container_abort(c, &own);
+}
+
+static void on_up(void *arg)
+{
+	struct container *c = arg;
+	struct qbx_err err = { .stage = "guest" };
+
+	c->pid = c->sandbox->pid;
+	c->mark = io_now_us();
+	if (fifos_dial(&c->io, &c->sandbox->guest, &c->sandbox->next_stream, on_stdio, c, &err) < 0)
+		container_abort(c, &err);
+}
+
+static void on_lost(void *arg, const struct qbx_err *err)
+{
+	struct container *c = arg;
+
+	if (c->state == CONTAINER_CREATING)
+		container_abort(c, err);
+	else
+		container_lost(c, err);
+}
+
+static void on_down(void *arg, const struct qbx_err *err)
+{
+	struct container *c = arg;
+
+	if (c->state == CONTAINER_CREATING)
+		create_undone(c, err);
+	else
+		container_sandbox_down(c, err);
+}
+
+static const struct sandbox_ops ops = { on_up, on_lost, on_down };
+
+/* ---- the request ---- */
+
+static int check_request(const struct shim *shim, const Qemubox__Task__CreateRequest *r,
+			 struct qbx_err *err)
+{
+	if (!box_name_ok(r->id))
+		return err_code(err, EX_DATAERR, "the id must be letters and digits joined by single "
+						 "'.', '_' or '-', at most %d",
+				BOX_NAME_MAX);
+	if (container_find(shim, r->id))
+		return err_sys(err, EEXIST, "task %s", r->id);
+	if (shim->containers)
+		return err_sys(err, ENOTSUP, "a second container (%s) in the VM of %s", r->id,
+			       shim->containers->id);
+	if (r->bundle[0] != '/')
+		return err_code(err, EX_DATAERR, "bundle \"%s\" is no absolute path", r->bundle);
+	if (r->terminal)
+		return err_sys(err, ENOTSUP, "a terminal");
+	if (r->checkpoint[0] || r->parent_checkpoint[0])
+		return err_sys(err, ENOTSUP, "restoring a checkpoint");
+	return 0;
+}
+
+static json_t *mount_of(const Qemubox__Task__Mount *m)
+{
+	json_t *options = json_array();
+
+	for (size_t i = 0; i < m->n_options; i++) {
+		if (json_array_append_new(options, json_string(m->options[i])) < 0) {
+			json_decref(options);
+			return NULL;
+		}
+	}
+	return json_pack("{s:s, s:s, s:o}", "type", m->type, "source", m->source, "options", options);
+}
+
+/* Return: new reference, or NULL when a string is not UTF-8. */
+static json_t *rootfs_of(const Qemubox__Task__CreateRequest *r)
+{
+	json_t *rootfs = json_array();
+
+	for (size_t i = 0; i < r->n_rootfs; i++) {
+		if (json_array_append_new(rootfs, mount_of(r->rootfs[i])) < 0) {
+			json_decref(rootfs);
+			return NULL;
+		}
+	}
+	return rootfs;
+}
+
+/* The document's input part. */
+static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateRequest *r,
+			   struct qbx_err *err)
+{
+	json_t *rootfs = rootfs_of(r);
+	json_t *doc = rootfs ? json_pack("{s:i, s:s, s:s, s:s, s:o}", "qbx", 1, "id", r->id, "namespace",
+					 shim->namespace, "bundle", r->bundle, "rootfs", rootfs) :
+			       NULL;
+
+	if (!doc)
+		err_code(err, EX_DATAERR, "the request holds a path that is not UTF-8");
+	return doc;
+}
+
+static struct container *container_new(struct shim *shim, const Qemubox__Task__CreateRequest *r,
+				       struct qbx_err *err)
+{
+	const char *const paths[FIFO_COUNT] = { r->stdin, r->stdout, r->stderr };
+	struct container *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		err_sys(err, ENOMEM, "make a container");
+		return NULL;
+	}
+	c->shim = shim;
+	c->begun = io_now_us();
+	c->next = shim->containers;
+	shim->containers = c;
+	c->id = strdup(r->id);
+	c->bundle = strdup(r->bundle);
+	c->io.keep = -1;
+	for (int i = 0; i < FIFO_COUNT; i++)
+		c->io.f[i].fd = -1;
+	if (!c->id || !c->bundle)
+		err_sys(err, ENOMEM, "make a container");
+	else if (bundle_read_spec(r->bundle, &c->spec, &c->spec_len, err) == 0 &&
+		 fifos_open(&c->io, shim->loop, paths, err) == 0)
+		return c;
+	container_free(c);
+	return NULL;
+}
+
+void container_create(struct shim *shim, struct ttrpc_call *call,
+		      const Qemubox__Task__CreateRequest *r)
+{
+	struct qbx_err err = { .stage = "qbx-shim" };
+	struct container *c;
+	json_t *doc;
+
+	if (check_request(shim, r, &err) < 0 || !(c = container_new(shim, r, &err))) {
+		fail_create(call, &err);
+		return;
+	}
+	c->creating = call;
+	doc = document_of(shim, r, &err);
+	c->sandbox = doc ? sandbox_new(shim, doc, &ops, c, &err) : NULL;
+	if (!c->sandbox) {
+		fail_create(take_ptr(c->creating), &err);
+		container_free(c);
+	}
+}

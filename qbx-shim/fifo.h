@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fifo.h - a process's stdio: the client's FIFOs on this side, streams of the guest on the other
+ *
+ * Theory of Operation
+ *
+ * The client made the FIFOs and named them in its request. Those for output are opened for reading as
+ * well, so that a client which goes away and comes back causes no EPIPE; the one for input is held open
+ * for writing until CloseIO, so that a client that detaches is no end of file.
+ *
+ * After the process has ended its output is drained: the exit must not be told before the last byte
+ * is in the FIFO. A reader that is stuck would keep it from being told for ever, so a drain in which
+ * nothing has moved for a whole period is given up, with a line in the log.
+ */
+#ifndef SHIM_FIFO_H
+#define SHIM_FIFO_H
+
+#include <stdint.h>
+
+#include "guest.h"
+#include "loop.h"
+#include "stream.h"
+
+enum { FIFO_STDIN, FIFO_STDOUT, FIFO_STDERR, FIFO_COUNT };
+
+/* path -> open (fd) -> dialled (dial) -> streaming (stream) -> over */
+struct fifo {
+	struct fifos *all;
+	char *path;	 /* as the client gave it; "" for none */
+	int fd;		 /* until a stream takes it */
+	uint32_t number; /* of the guest's stream */
+	struct dial *dial;
+	struct stream *stream;
+};
+
+struct fifos {
+	struct loop *loop;
+	struct fifo f[FIFO_COUNT];
+	int keep;	  /* our writing end of stdin */
+	unsigned dialling; /* dials that have not come back */
+	void (*dialled)(void *arg, const struct qbx_err *err);
+	loop_fn *drained;
+	void *arg;
+	struct watch *timer, *deferred;
+	unsigned stall_ms;
+	unsigned long long moved; /* at the last look */
+};
+
+/**
+ * fifos_open() - open what the client named
+ * @paths: stdin, stdout, stderr; "" for none. Without a scheme, or with fifo://, a FIFO; file:// is
+ *         appended to.
+ * Return: 0, or -1 with @err; to be closed by fifos_close() in either case.
+ */
+int fifos_open(struct fifos *io, struct loop *loop, const char *const paths[FIFO_COUNT],
+	       struct qbx_err *err) _must_check_;
+
+/**
+ * fifos_dial() - connect each to a stream of the guest and let it flow
+ * @next_number: first free stream number; moved on
+ * @dialled: called once, from the loop: with NULL when all flow, or with what went wrong
+ * Return: 0, or -1 with @err and @dialled not called.
+ */
+int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
+	       void (*dialled)(void *arg, const struct qbx_err *err), void *arg,
+	       struct qbx_err *err) _must_check_;
+
+/** fifos_name() - "stream:N" for the guest, or "" ; @buf holds 32 bytes. */
+const char *fifos_name(const struct fifos *io, int which, char *buf);
+
+/**
+ * fifos_drain() - wait for the output's end; a second call only replaces @stall_ms
+ * @stall_ms: give up when nothing has moved for this long
+ * @drained: called once, from the loop, with the argument of fifos_dial()
+ */
+void fifos_drain(struct fifos *io, unsigned stall_ms, loop_fn *drained);
+
+/** fifos_close_stdin() - CloseIO: end of file after what is queued, once the client closes, too. */
+void fifos_close_stdin(struct fifos *io);
+
+/** fifos_close() - end all of it without calling back. */
+void fifos_close(struct fifos *io);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox.c - one VM: brought up, watched and taken down by the other commands */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/pidfd.h>
+
+#include "io.h"
+#include "json.h"
+#include "log.h"
+#include "proc.h"
+
+#define CONTROL_MS 10000u /* for the guest to take the control connection */
+#define GRACE_MS 500u	  /* for QEMU to end, and so to say why, when the guest has gone quiet */
+#define QUOTE_MAX 65536u  /* of QEMU's own output that is looked at */
+
+/* A chain of plugins is not interrupted half-way: its undoing could overtake it. */
+static const struct helper_spec net_add = { "qbx-net", "add", NULL, 60000, 1 };
+static const struct helper_spec net_del = { "qbx-net", "del", NULL, 60000, 1 };
+static const struct helper_spec fs_prepare = { "qbx-fs", "prepare", NULL, 300000, 0 };
+static const struct helper_spec fs_release = { "qbx-fs", "release", NULL, 60000, 0 };
+static const struct helper_spec vm_start = { "qbx-vm", "start", NULL, 120000, 0 };
+static const struct helper_spec vm_stop = { "qbx-vm", "stop", NULL, 30000, 0 };
+
+/* ---- the document ---- */
+
+void sandbox_time(struct sandbox *s, const char *phase, unsigned long long since)
+{
+	json_t *shim = json_object_get(s->box.doc, "shim");
+
+	json_object_set_new(json_object_get(shim, "t_us"), phase,
+			    json_integer((json_int_t)(io_now_us() - since)));
+}
+
+static void save(struct sandbox *s)
+{
+	struct qbx_err err = { 0 };
+
+	if (json_write_file(s->dirfd, "box.json", 0600, s->box.doc, &err) < 0)
+		log_warn("%s: %s", s->box.key, err.msg);
+}
+
+/* Take over the key that a helper has added. Return: 0, or -1 with @err. */
+static int merge(struct sandbox *s, const json_t *doc, const char *key, struct qbx_err *err)
+{
+	json_t *value = json_object_get(doc, key);
+
+	if (!json_is_object(value))
+		return err_code(err, EX_DATAERR, "qbx-%s: its output lacks an object \"%s\"", key, key);
+	json_object_set(s->box.doc, key, value);
+	save(s);
+	return 0;
+}
+
+/* ---- losing it ---- */
+
+static void forget_vm(struct sandbox *s)
+{
+	loop_remove(s->grace);
+	s->grace = NULL;
+	loop_remove(s->pid_watch);
+	s->pid_watch = NULL;
+	if (s->pidfd >= 0)
+		close(take_fd(&s->pidfd));
+	s->pid = 0;
+	guest_dial_cancel(take_ptr(s->dial));
+	ttrpc_free(take_ptr(s->control));
+}
+
+static void lost(struct sandbox *s, const struct qbx_err *err)
+{
+	if (s->state >= SANDBOX_LOST)
+		return;
+	s->state = SANDBOX_LOST;
+	if (s->pidfd >= 0)
+		pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
+	forget_vm(s);
+	if (s->state == SANDBOX_LOST) /* a call that failed just now may have made the owner go on */
+		s->ops->lost(s->arg, err);
+}
+
+/* The last line of a file in the box's directory, or "". */
+static void last_words(struct sandbox *s, const char *file, char *words, size_t size)
+{
+	_cleanup_free_ char *text = NULL;
+	struct qbx_err err = { 0 };
+	const char *last = "";
+	char *rest = NULL;
+	size_t len;
+
+	words[0] = '\0';
+	if (io_read_file(s->dirfd, file, QUOTE_MAX, &text, &len, &err) < 0)
+		return;
+	for (char *l = strtok_r(text, "\r\n", &rest); l; l = strtok_r(NULL, "\r\n", &rest))
+		last = l;
+	snprintf(words, size, "%s", last);
+	err_clean(words);
+}
+
+static void on_vm_end(void *arg, uint32_t events)
+{
+	struct sandbox *s = arg;
+	struct qbx_err err = { .stage = "qbx-vm" };
+	char words[200];
+
+	(void)events;
+	last_words(s, "qemu.log", words, sizeof(words));
+	if (!words[0])
+		last_words(s, "console.log", words, sizeof(words));
+	err_code(&err, EX_UNAVAILABLE, "QEMU ended unasked%s%s", words[0] ? ": " : "", words);
+	lost(s, &err);
+}
+
+static void on_grace_over(void *arg)
+{
+	struct sandbox *s = arg;
+	struct qbx_err err = s->suspicion;
+
+	s->grace = NULL;
+	lost(s, &err);
+}
+
+void sandbox_suspect(struct sandbox *s, const char *why)
+{
+	struct qbx_err err = { 0 };
+
+	if (s->state >= SANDBOX_LOST || s->grace)
+		return;
+	snprintf(s->suspicion.stage, sizeof(s->suspicion.stage), "guest");
+	err_code(&s->suspicion, EX_UNAVAILABLE, "the guest is lost: %s", why);
+	s->grace = loop_add_timer(s->shim->loop, GRACE_MS, on_grace_over, s, &err);
+	if (!s->grace)
+		lost(s, &err);
+}
+
+static void on_control_closed(void *arg, struct ttrpc_conn *conn)
+{
+	struct sandbox *s = arg;
+
+	(void)conn;
+	s->control = NULL;
+	sandbox_suspect(s, "it closed its control connection");
+}
+
+void sandbox_kill(struct sandbox *s, const char *why)
+{
+	struct qbx_err err = { .stage = "qbx-shim" };
+
+	err_code(&err, EX_UNAVAILABLE, "QEMU was killed: %s", why);
+	lost(s, &err);
+}
+
+/* ---- the way up ---- */
+
+static void begin_undo(struct sandbox *s);
+
+/*
+ * A helper of the way up has ended. Return: 0 if its document counts, or -1: it failed, or what it
+ * was for has come to nothing meanwhile.
+ */
+static int helper_came_back(struct sandbox *s, json_t *doc, const char *key, const struct qbx_err *err)
+{
+	struct qbx_err own = { .stage = "qbx-shim" };
+
+	s->helpers--;
+	sandbox_time(s, key, s->mark);
+	if (doc && merge(s, doc, key, &own) < 0)
+		err = &own;
+	else if (s->early.code)
+		err = &s->early;
+	if (s->state == SANDBOX_STOPPING) {
+		if (s->helpers == 0)
+			begin_undo(s);
+		return -1;
+	}
+	if (err)
+		lost(s, err);
+	return err || s->state >= SANDBOX_LOST ? -1 : 0;
+}
+
+static void on_control(void *arg, int fd, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+	struct qbx_err own = { .stage = "guest" };
+
+	s->dial = NULL;
+	if (fd >= 0) {
+		s->control = ttrpc_new(s->shim->loop, fd, NULL, NULL, on_control_closed, s, &own);
+		err = &own;
+	}
+	if (!s->control) {
+		lost(s, err);
+		return;
+	}
+	sandbox_time(s, "dial", s->mark);
+	s->state = SANDBOX_UP;
+	s->ops->up(s->arg);
+}
+
+/* Hold on to exactly the QEMU that the document names. */
+static int watch_vm(struct sandbox *s, struct qbx_err *err)
+{
+	struct proc_id id;
+
+	if (proc_from_json(json_object_get(s->box.doc, "vm"), &id, err) < 0)
+		return -1;
+	s->pidfd = proc_open(&id);
+	if (s->pidfd < 0)
+		return err_sys(err, errno, "QEMU (pid %d)", (int)id.pid);
+	s->pid = id.pid;
+	s->pid_watch = loop_add_fd(s->shim->loop, s->pidfd, EPOLLIN, on_vm_end, s, err);
+	return s->pid_watch ? 0 : -1;
+}
+
+static void on_started(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+	struct qbx_err own = { .stage = "qbx-vm" };
+
+	if (helper_came_back(s, doc, "vm", err) < 0)
+		return;
+	s->state = SANDBOX_DIALLING;
+	s->mark = io_now_us();
+	if (watch_vm(s, &own) == 0 &&
+	    guest_open(&s->guest, &s->shim->cfg, &s->box, &own) == 0)
+		s->dial = guest_dial(s->shim->loop, &s->guest, GUEST_PORT_CONTROL, 0, CONTROL_MS,
+				     on_control, s, &own);
+	if (!s->dial)
+		lost(s, &own);
+}
+
+static int run(struct sandbox *s, const struct helper_spec *spec, helper_done_fn *done,
+	       struct qbx_err *err)
+{
+	if (helper_run(&s->shim->helpers, spec, s->box.doc, done, s, err) < 0)
+		return -1;
+	s->helpers++;
+	return 0;
+}
+
+static void boot_when_prepared(struct sandbox *s)
+{
+	struct qbx_err err = { 0 };
+
+	if (s->helpers > 0)
+		return;
+	s->state = SANDBOX_BOOTING;
+	s->mark = io_now_us();
+	if (run(s, &vm_start, on_started, &err) < 0)
+		lost(s, &err);
+}
+
+static void on_net(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	if (helper_came_back(arg, doc, "net", err) == 0)
+		boot_when_prepared(arg);
+}
+
+static void on_fs(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	if (helper_came_back(arg, doc, "fs", err) == 0)
+		boot_when_prepared(arg);
+}
+
+static int prepare(struct sandbox *s, struct qbx_err *err)
+{
+	struct qbx_err absent = { 0 };
+
+	s->dirfd = box_dir_open(&s->shim->cfg, &s->box, 0, &absent);
+	if (s->dirfd >= 0) {
+		close(take_fd(&s->dirfd)); /* not ours to remove */
+		err_code(err, EX_TEMPFAIL, "box %s exists already", s->box.key);
+		return err_hint(err, "if nothing of it runs, \"qbx gc\" removes it");
+	}
+	s->dirfd = box_dir_open(&s->shim->cfg, &s->box, 1, err);
+	if (s->dirfd < 0)
+		return -1;
+	if (json_write_file(s->dirfd, "box.json", 0600, s->box.doc, err) < 0)
+		return -1;
+	return run(s, &net_add, on_net, err);
+}
+
+struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox_ops *ops, void *arg,
+			    struct qbx_err *err)
+{
+	struct sandbox *s = calloc(1, sizeof(*s));
+	struct qbx_err second = { 0 };
+
+	if (!s) {
+		json_decref(doc);
+		err_sys(err, ENOMEM, "make a sandbox");
+		return NULL;
+	}
+	*s = (struct sandbox){ .shim = shim, .ops = ops, .arg = arg, .dirfd = -1, .pidfd = -1,
+			       .guest.dirfd = -1, .next_stream = 1, .mark = io_now_us() };
+	json_object_set_new(doc, "shim", json_pack("{s:{}}", "t_us"));
+	if (box_take(&s->box, doc, "request", err) < 0) {
+		free(s);
+		return NULL;
+	}
+	if (prepare(s, err) < 0) {
+		if (s->dirfd >= 0 && box_dir_remove(&shim->cfg, &s->box, &second) < 0)
+			log_warn("%s", second.msg);
+		sandbox_free(s);
+		return NULL;
+	}
+	/* One helper runs by now, so a failure is told when it comes back, like any later one. */
+	if (run(s, &fs_prepare, on_fs, &second) < 0)
+		s->early = second;
+	return s;
+}
+
+/* ---- the way down ---- */
+
+static void undone(struct sandbox *s, const char *phase, const struct qbx_err *err)
+{
+	s->helpers--;
+	sandbox_time(s, phase, s->mark);
+	if (!err)
+		return;
+	log_error("%s: %s: %s", s->box.key, err->stage, err->msg);
+	if (!s->undo_err.code)
+		s->undo_err = *err;
+}
+
+/* Keep the last document for people, then let the box's directory go: unless it is still needed. */
+static void finish(void *arg)
+{
+	struct sandbox *s = arg;
+	struct qbx_err err = { .stage = "qbx-shim" };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s.json", s->shim->cfg.log_dir, s->box.key);
+	if (io_mkdirs(s->shim->cfg.log_dir, 0755, &err) < 0 ||
+	    json_write_file(AT_FDCWD, path, 0600, s->box.doc, &err) < 0)
+		log_warn("the last document is not kept: %s", err.msg);
+	if (!s->undo_err.code && box_dir_remove(&s->shim->cfg, &s->box, &err) < 0)
+		s->undo_err = err;
+	s->deferred = NULL;
+	s->state = SANDBOX_DOWN;
+	s->ops->down(s->arg, s->undo_err.code ? &s->undo_err : NULL);
+}
+
+/* Never before sandbox_down() has returned, even when no helper could be started. */
+static void finish_when_undone(struct sandbox *s)
+{
+	if (s->helpers > 0)
+		return;
+	s->deferred = loop_defer(s->shim->loop, finish, s);
+	if (!s->deferred)
+		BUG("out of memory");
+}
+
+static void on_released(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+
+	(void)doc;
+	undone(s, "release", err);
+	finish_when_undone(s);
+}
+
+static void on_deleted(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+
+	(void)doc;
+	undone(s, "del", err);
+	finish_when_undone(s);
+}
+
+/* Start one step back; one that cannot even start counts as failed. */
+static void step_back(struct sandbox *s, const struct helper_spec *spec, helper_done_fn *done)
+{
+	struct qbx_err err = { 0 };
+
+	s->helpers++;
+	if (helper_run(&s->shim->helpers, spec, s->box.doc, done, s, &err) < 0)
+		done(s, NULL, &err);
+}
+
+static void on_stopped(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+
+	(void)doc;
+	undone(s, "stop", err);
+	s->state = SANDBOX_UNDOING;
+	s->mark = io_now_us();
+	s->helpers++; /* this function's own hold, so that the two below finish together */
+	step_back(s, &fs_release, on_released);
+	step_back(s, &net_del, on_deleted);
+	s->helpers--;
+	finish_when_undone(s);
+}
+
+static void begin_undo(struct sandbox *s)
+{
+	s->mark = io_now_us();
+	step_back(s, &vm_stop, on_stopped);
+}
+
+void sandbox_down(struct sandbox *s)
+{
+	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_UNDOING)
+		return;
+	s->state = SANDBOX_STOPPING; /* first: calls that fail now are no news */
+	forget_vm(s);
+	memset(&s->undo_err, 0, sizeof(s->undo_err));
+	if (s->helpers == 0)
+		begin_undo(s);
+}
+
+void sandbox_free(struct sandbox *s)
+{
+	if (!s)
+		return;
+	forget_vm(s);
+	loop_remove(s->deferred);
+	guest_close(&s->guest);
+	if (s->dirfd >= 0)
+		close(s->dirfd);
+	box_free(&s->box);
+	free(s);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox.h - one VM: brought up, watched and taken down by the other commands
+ *
+ * Theory of Operation
+ *
+ *   SANDBOX_PREPARING  qbx-net add and qbx-fs prepare run, side by side
+ *   SANDBOX_BOOTING    qbx-vm start runs
+ *   SANDBOX_DIALLING   the guest's control port is being connected
+ *   SANDBOX_UP         the guest answers
+ *   SANDBOX_LOST       one of the above failed, or QEMU or the connection to the guest has gone
+ *   SANDBOX_STOPPING   sandbox_down(): first the helpers of the way up may end, then qbx-vm stop runs
+ *   SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side
+ *   SANDBOX_DOWN       nothing is left, or sandbox_down() may be tried again
+ *
+ * They follow each other in this order; failure leads to LOST from anywhere before STOPPING. Nothing
+ * is undone before sandbox_down(), and sandbox_down() undoes everything, whether it was done or not: the
+ * commands find out. What it needs is in box.json in the box's directory before the first helper
+ * starts, so "delete" can do the same when this process is gone.
+ */
+#ifndef SHIM_SANDBOX_H
+#define SHIM_SANDBOX_H
+
+#include "box.h"
+#include "guest.h"
+#include "shim.h"
+#include "ttrpc.h"
+
+enum sandbox_state {
+	SANDBOX_PREPARING,
+	SANDBOX_BOOTING,
+	SANDBOX_DIALLING,
+	SANDBOX_UP,
+	SANDBOX_LOST,
+	SANDBOX_STOPPING,
+	SANDBOX_UNDOING,
+	SANDBOX_DOWN,
+};
+
+/* What a sandbox tells its owner; each is called from the loop. */
+struct sandbox_ops {
+	void (*up)(void *arg);
+	/* It came to nothing, or ended; @err says why. Called once, never after sandbox_down(). */
+	void (*lost)(void *arg, const struct qbx_err *err);
+	/* All is undone, or @err says what is not. */
+	void (*down)(void *arg, const struct qbx_err *err);
+};
+
+struct sandbox {
+	struct shim *shim;
+	enum sandbox_state state;
+	const struct sandbox_ops *ops;
+	void *arg;
+
+	struct box box;
+	int dirfd;		/* the box's directory */
+	unsigned helpers;	/* running */
+	unsigned long long mark; /* when the present phase began, io_now_us() */
+
+	pid_t pid; /* QEMU; 0 before and after */
+	int pidfd;
+	struct watch *pid_watch;
+
+	struct guest guest;
+	struct dial *dial;
+	struct ttrpc_conn *control; /* while UP, or NULL when it has just gone */
+	struct watch *grace;	    /* runs after sandbox_suspect() */
+	struct qbx_err suspicion;
+	uint32_t next_stream;
+
+	struct watch *deferred;
+	struct qbx_err early;	 /* a helper that could not even be started */
+	struct qbx_err undo_err; /* the first thing that could not be undone */
+};
+
+/**
+ * sandbox_new() - bring a VM up
+ * @doc: the document's input part; taken
+ * Return: the sandbox; ops->up or ops->lost follows. Or NULL with @err and nothing left.
+ */
+struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox_ops *ops, void *arg,
+			    struct qbx_err *err) _must_check_;
+
+/** sandbox_suspect() - the guest failed us: unless QEMU's end explains it first, ops->lost follows. */
+void sandbox_suspect(struct sandbox *s, const char *why);
+
+/** sandbox_kill() - end QEMU at once; ops->lost follows. */
+void sandbox_kill(struct sandbox *s, const char *why);
+
+/** sandbox_down() - undo everything; ops->down follows. May be repeated after a failure. */
+void sandbox_down(struct sandbox *s);
+
+/** sandbox_free() - forget it: after ops->down, or when the process ends. NULL is allowed. */
+void sandbox_free(struct sandbox *s);
+
+/** sandbox_time() - note in the document how long a phase took, from @since (io_now_us()) to now. */
+void sandbox_time(struct sandbox *s, const char *phase, unsigned long long since);
+
+#endif

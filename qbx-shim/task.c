@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task.c - calls on the task service inside the guest */
+#include "task.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "guest.h"
+#include "json.h"
+
+/* How long the guest may take, in milliseconds. */
+#define CREATE_MS 60000u
+#define START_MS 30000u
+#define KILL_MS 5000u
+#define DELETE_MS 5000u
+
+/* ---- mounts of the document as messages ---- */
+
+struct mounts {
+	size_t n;
+	Qemubox__Task__Mount *messages;
+	Qemubox__Task__Mount **pointers;
+};
+
+static void mounts_free(struct mounts *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free(m->messages[i].options);
+	free(m->messages);
+	free(m->pointers);
+}
+
+static int mount_from_json(Qemubox__Task__Mount *m, const json_t *j, struct qbx_err *err)
+{
+	const char *type = "", *source = "", *target = "";
+	json_t *options = NULL;
+	json_error_t je;
+
+	qemubox__task__mount__init(m);
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s?o}", "type", &type, "source",
+			   &source, "target", &target, "options", &options) < 0)
+		return err_code(err, EX_DATAERR, "fs.mounts: %s", je.text);
+	m->options = (char **)json_strv(options, "fs.mounts: options", err);
+	if (!m->options)
+		return -1;
+	m->n_options = json_array_size(options);
+	m->type = (char *)type;
+	m->source = (char *)source;
+	m->target = (char *)target;
+	return 0;
+}
+
+static int mounts_from_json(struct mounts *m, const json_t *array, struct qbx_err *err)
+{
+	size_t n = json_array_size(array);
+
+	if (n == 0 || n > TASK_MOUNTS_MAX)
+		return err_code(err, EX_DATAERR, "fs.mounts has %zu entries, not 1 to %u", n,
+				TASK_MOUNTS_MAX);
+	m->messages = calloc(n, sizeof(*m->messages));
+	m->pointers = calloc(n, sizeof(*m->pointers));
+	if (!m->messages || !m->pointers)
+		return err_sys(err, ENOMEM, "fs.mounts");
+	for (; m->n < n; m->n++) {
+		m->pointers[m->n] = &m->messages[m->n];
+		if (mount_from_json(&m->messages[m->n], json_array_get(array, m->n), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the calls ---- */
+
+int task_create(struct ttrpc_conn *guest, const char *id, const char *bundle, const char *spec,
+		size_t spec_len, const json_t *mounts, const struct fifos *io, ttrpc_done_fn *done,
+		void *arg, struct qbx_err *err)
+{
+	_cleanup_(mounts_free) struct mounts m = { 0 };
+	Qemubox__Task__CreateRequest r = QEMUBOX__TASK__CREATE_REQUEST__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	char names[FIFO_COUNT][32];
+
+	if (mounts_from_json(&m, mounts, err) < 0)
+		return -1;
+	any.type_url = (char *)GUEST_SPEC_TYPE;
+	any.value.data = (uint8_t *)spec;
+	any.value.len = spec_len;
+	r.id = (char *)id;
+	r.bundle = (char *)bundle;
+	r.n_rootfs = m.n;
+	r.rootfs = m.pointers;
+	r.stdin = (char *)fifos_name(io, FIFO_STDIN, names[FIFO_STDIN]);
+	r.stdout = (char *)fifos_name(io, FIFO_STDOUT, names[FIFO_STDOUT]);
+	r.stderr = (char *)fifos_name(io, FIFO_STDERR, names[FIFO_STDERR]);
+	r.options = &any;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Create", &r.base, CREATE_MS,
+		      &qemubox__task__create_response__descriptor, done, arg);
+	return 0;
+}
+
+void task_start(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__StartRequest r = QEMUBOX__TASK__START_REQUEST__INIT;
+
+	r.id = (char *)id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Start", &r.base, START_MS,
+		      &qemubox__task__start_response__descriptor, done, arg);
+}
+
+void task_wait(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__WaitRequest r = QEMUBOX__TASK__WAIT_REQUEST__INIT;
+
+	r.id = (char *)id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Wait", &r.base, 0,
+		      &qemubox__task__wait_response__descriptor, done, arg);
+}
+
+void task_kill(struct ttrpc_conn *guest, const char *id, uint32_t signal, bool all,
+	       ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__KillRequest r = QEMUBOX__TASK__KILL_REQUEST__INIT;
+
+	r.id = (char *)id;
+	r.signal = signal;
+	r.all = all;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Kill", &r.base, KILL_MS,
+		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_delete(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__DeleteRequest r = QEMUBOX__TASK__DELETE_REQUEST__INIT;
+
+	r.id = (char *)id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Delete", &r.base, DELETE_MS,
+		      &qemubox__task__delete_response__descriptor, done, arg);
+}

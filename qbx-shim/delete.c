@@ -2,8 +2,9 @@
 /*
  * delete.c - undo what a shim left, dead or not
  *
- * containerd runs this after every deletion, normal or not, and kills it after 5 seconds. All it needs
- * is in the box's directory, and a box without one is gone: the shim removes it last.
+ * containerd runs this after every deletion, normal or not, and kills it after 5 seconds. All that it
+ * needs is the document in the box's directory; where that is gone, so is most of the box, and the other
+ * commands find the rest by its name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,7 @@ static int step_back(const char *program, const char *verb, int timeout_ms, cons
 {
 	char path[PATH_MAX];
 	const char *argv[] = { helper_path(program, path), "--json-errors", verb, NULL };
-	const struct proc_spec spec = { .argv = argv, .netns = -1 };
+	const struct proc_spec spec = { .argv = argv, .netns = -1, .detach = 1 };
 	_cleanup_(proc_output_free) struct proc_output out = { 0 };
 
 	if (proc_run(&spec, doc, strlen(doc), OUTPUT_MAX, timeout_ms, &out, err) < 0)
@@ -113,12 +114,15 @@ static int clean_up(const struct config *cfg, const struct flags *f, pid_t *pid,
 	if (!doc || box_take(&box, doc, "flags", err) < 0)
 		return -1;
 	dirfd = box_dir_open(cfg, &box, 0, err);
-	if (dirfd < 0)
-		return err->sys == ENOENT ? 0 : -1;
-	box_free(&box);
-	if (read_document(&box, dirfd, f, err) < 0)
+	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
-	kill_vm(dirfd, pid);
+	/* Without a directory there is no VM, but qbx-vm removes it before the others are undone. */
+	if (dirfd >= 0) {
+		box_free(&box);
+		if (read_document(&box, dirfd, f, err) < 0)
+			return -1;
+		kill_vm(dirfd, pid);
+	}
 	return undo(cfg, &box, err);
 }
 

@@ -267,7 +267,7 @@ void helpers_reap(struct helpers *all)
 void helpers_kill(struct helpers *all)
 {
 	while (all->first) {
-		kill(all->first->pid, SIGKILL);
+		kill(-all->first->pid, SIGKILL);
 		helper_free(all->first);
 	}
 }
@@ -278,7 +278,7 @@ static void on_deadline(void *arg)
 
 	h->timer = NULL;
 	h->late = true;
-	kill(h->pid, SIGKILL); /* ours and not reaped, so the pid is still its own */
+	kill(-h->pid, SIGKILL); /* with its own children; not reaped, so the number is still its own */
 }
 
 /* ---- its start ---- */
@@ -312,6 +312,7 @@ static int spawn(struct helper *h, const struct helper_spec *spec, struct qbx_er
 				      .fds = fds,
 				      .nfds = ARRAY_SIZE(fds),
 				      .netns = -1,
+				      .detach = 1,
 				      .die_with_us = !spec->outlives_us };
 	size_t n = 3;
 
@@ -361,7 +362,7 @@ int helper_run(struct helpers *all, const struct helper_spec *spec, const json_t
 	h->next = all->first;
 	all->first = h;
 	if (watch(h, spec->timeout_ms, err) < 0) {
-		kill(h->pid, SIGKILL); /* helpers_reap() gets it */
+		kill(-h->pid, SIGKILL); /* helpers_reap() gets it */
 		helper_free(h);
 		return -1;
 	}

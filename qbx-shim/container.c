@@ -254,9 +254,15 @@ static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 
 void container_start(struct container *c, struct ttrpc_call *call)
 {
+	struct qbx_err err = { 0 };
+
 	if (c->state != CONTAINER_CREATED || !c->sandbox->control) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s is not waiting to be started",
 			   c->id);
+		return;
+	}
+	if (fifos_start(&c->io, &err) < 0) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "%s", err.msg);
 		return;
 	}
 	c->state = CONTAINER_STARTING;

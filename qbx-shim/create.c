@@ -254,9 +254,7 @@ static struct container *container_new(struct shim *shim, const Qemubox__Task__C
 	shim->containers = c;
 	c->id = strdup(r->id);
 	c->bundle = strdup(r->bundle);
-	c->io.keep = -1;
-	for (int i = 0; i < FIFO_COUNT; i++)
-		c->io.f[i].fd = -1;
+	fifos_init(&c->io, shim->loop);
 	if (!c->id || !c->bundle)
 		err_sys(err, ENOMEM, "make a container");
 	else if (bundle_read_spec(r->bundle, &c->spec, &c->spec_len, err) == 0 &&

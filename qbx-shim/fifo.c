@@ -14,6 +14,15 @@ static const char *const names[FIFO_COUNT] = { "stdin", "stdout", "stderr" };
 
 /* ---- opening ---- */
 
+void fifos_init(struct fifos *io, struct loop *loop)
+{
+	memset(io, 0, sizeof(*io));
+	io->loop = loop;
+	io->keep = -1;
+	for (int i = 0; i < FIFO_COUNT; i++)
+		io->f[i] = (struct fifo){ .all = io, .fd = -1, .sock = -1 };
+}
+
 /* The path behind a scheme that we know, or NULL. @file: append to a regular file. */
 static const char *local_path(const char *uri, bool *file)
 {
@@ -23,44 +32,48 @@ static const char *local_path(const char *uri, bool *file)
 	return uri[0] == '/' ? uri : NULL;
 }
 
-static int open_one(struct fifos *io, int which, struct qbx_err *err)
+/* Open one of them. Return: descriptor, or -1 with @err. */
+static int open_one(const struct fifos *io, int which, struct qbx_err *err)
 {
-	struct fifo *f = &io->f[which];
-	int flags = which == FIFO_STDIN ? O_RDONLY : O_RDWR;
-	const char *path;
+	int flags = which == FIFO_STDIN ? O_RDONLY : O_RDWR, fd;
+	const char *uri = io->f[which].path, *path;
 	bool file;
 
-	if (!f->path[0])
-		return 0;
-	path = local_path(f->path, &file);
+	path = local_path(uri, &file);
 	if (!path)
-		return err_sys(err, ENOTSUP, "%s %s: neither a path nor file://", names[which], f->path);
-	if (file)
-		flags = which == FIFO_STDIN ? O_RDONLY : O_WRONLY | O_APPEND | O_CREAT;
-	f->fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (f->fd < 0)
-		return err_sys(err, errno, "open %s %s", names[which], path);
-	if (which != FIFO_STDIN || file)
+		return err_sys(err, ENOTSUP, "%s %s: neither a path nor file://", names[which], uri);
+	if (file && which != FIFO_STDIN)
+		flags = O_WRONLY | O_APPEND | O_CREAT;
+	fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(err, errno, "open %s %s", names[which], path) : fd;
+}
+
+/* Our writing end of stdin; a regular file needs none. */
+static int keep_stdin(struct fifos *io, struct qbx_err *err)
+{
+	bool file;
+	const char *path = local_path(io->f[FIFO_STDIN].path, &file);
+
+	if (file || io->stdin_closed)
 		return 0;
 	io->keep = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	return io->keep < 0 ? err_sys(err, errno, "open %s %s for writing", names[which], path) : 0;
+	return io->keep < 0 ? err_sys(err, errno, "open stdin %s for writing", path) : 0;
 }
 
 int fifos_open(struct fifos *io, struct loop *loop, const char *const paths[FIFO_COUNT],
 	       struct qbx_err *err)
 {
-	memset(io, 0, sizeof(*io));
-	io->loop = loop;
-	io->keep = -1;
-	for (int i = 0; i < FIFO_COUNT; i++) {
-		io->f[i].all = io;
-		io->f[i].fd = -1;
-	}
+	fifos_init(io, loop);
 	for (int i = 0; i < FIFO_COUNT; i++) {
 		io->f[i].path = strdup(paths[i]);
 		if (!io->f[i].path)
 			return err_sys(err, ENOMEM, "open %s", names[i]);
-		if (open_one(io, i, err) < 0)
+	}
+	for (int i = FIFO_STDOUT; i < FIFO_COUNT; i++) {
+		if (!paths[i][0])
+			continue;
+		io->f[i].fd = open_one(io, i, err);
+		if (io->f[i].fd < 0)
 			return -1;
 	}
 	return 0;
@@ -126,12 +139,10 @@ static void on_dialled(void *arg, int sock, const struct qbx_err *err)
 
 	f->dial = NULL;
 	io->dialling--;
-	if (sock >= 0) {
-		int fd = take_fd(&f->fd);
-
-		f->stream = f == &io->f[FIFO_STDIN] ?
-				    stream_send(io->loop, fd, sock, on_stream_done, f, &own) :
-				    stream_recv(io->loop, sock, fd, on_stream_done, f, &own);
+	if (sock >= 0 && f == &io->f[FIFO_STDIN]) {
+		f->sock = sock;
+	} else if (sock >= 0) {
+		f->stream = stream_recv(io->loop, sock, take_fd(&f->fd), on_stream_done, f, &own);
 		err = f->stream ? NULL : &own;
 	}
 	if (err || io->dialling == 0)
@@ -153,7 +164,7 @@ int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
 	for (int i = 0; i < FIFO_COUNT; i++) {
 		struct fifo *f = &io->f[i];
 
-		if (f->fd < 0)
+		if (!f->path[0])
 			continue;
 		f->number = (*next_number)++;
 		f->dial = guest_dial(io->loop, g, GUEST_PORT_STREAM, f->number, DIAL_MS, on_dialled, f,
@@ -169,6 +180,23 @@ int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
 	}
 	io->dialled = dialled;
 	return 0;
+}
+
+int fifos_start(struct fifos *io, struct qbx_err *err)
+{
+	struct fifo *f = &io->f[FIFO_STDIN];
+
+	if (f->sock < 0)
+		return 0;
+	f->fd = open_one(io, FIFO_STDIN, err);
+	if (f->fd < 0)
+		return -1;
+	if (keep_stdin(io, err) < 0) {
+		close(take_fd(&f->fd));
+		return -1;
+	}
+	f->stream = stream_send(io->loop, take_fd(&f->fd), take_fd(&f->sock), on_stream_done, f, err);
+	return f->stream ? 0 : -1;
 }
 
 const char *fifos_name(const struct fifos *io, int which, char *buf)
@@ -237,6 +265,7 @@ void fifos_drain(struct fifos *io, unsigned stall_ms, loop_fn *drained)
 
 void fifos_close_stdin(struct fifos *io)
 {
+	io->stdin_closed = true;
 	if (io->keep >= 0)
 		close(take_fd(&io->keep));
 }
@@ -257,5 +286,7 @@ void fifos_close(struct fifos *io)
 		stream_free(take_ptr(f->stream));
 		if (f->fd >= 0)
 			close(take_fd(&f->fd));
+		if (f->sock >= 0)
+			close(take_fd(&f->sock));
 	}
 }

@@ -6,7 +6,9 @@
  *
  * The client made the FIFOs and named them in its request. Those for output are opened for reading as
  * well, so that a client which goes away and comes back causes no EPIPE; the one for input is held open
- * for writing until CloseIO, so that a client that detaches is no end of file.
+ * for writing until CloseIO, so that a client that detaches is no end of file. It is opened at Start
+ * only: a client whose input ends while Create is pending has no task yet to call CloseIO on, and ctr
+ * then never does.
  *
  * After the process has ended its output is drained: the exit must not be told before the last byte
  * is in the FIFO. A reader that is stuck would keep it from being told for ever, so a drain in which
@@ -15,6 +17,7 @@
 #ifndef SHIM_FIFO_H
 #define SHIM_FIFO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "guest.h"
@@ -23,11 +26,12 @@
 
 enum { FIFO_STDIN, FIFO_STDOUT, FIFO_STDERR, FIFO_COUNT };
 
-/* path -> open (fd) -> dialled (dial) -> streaming (stream) -> over */
+/* path -> open (fd) -> dialled (dial) -> streaming (stream) -> over; stdin is opened when dialled (sock) */
 struct fifo {
 	struct fifos *all;
 	char *path;	 /* as the client gave it; "" for none */
 	int fd;		 /* until a stream takes it */
+	int sock;	 /* stdin: to the guest, until a stream takes it */
 	uint32_t number; /* of the guest's stream */
 	struct dial *dial;
 	struct stream *stream;
@@ -37,6 +41,7 @@ struct fifos {
 	struct loop *loop;
 	struct fifo f[FIFO_COUNT];
 	int keep;	  /* our writing end of stdin */
+	bool stdin_closed; /* by CloseIO */
 	unsigned dialling; /* dials that have not come back */
 	void (*dialled)(void *arg, const struct qbx_err *err);
 	loop_fn *drained;
@@ -46,8 +51,11 @@ struct fifos {
 	unsigned long long moved; /* at the last look */
 };
 
+/** fifos_init() - nothing is open; fit for fifos_close(). */
+void fifos_init(struct fifos *io, struct loop *loop);
+
 /**
- * fifos_open() - open what the client named
+ * fifos_open() - open what the client named for output
  * @paths: stdin, stdout, stderr; "" for none. Without a scheme, or with fifo://, a FIFO; file:// is
  *         appended to.
  * Return: 0, or -1 with @err; to be closed by fifos_close() in either case.
@@ -56,14 +64,17 @@ int fifos_open(struct fifos *io, struct loop *loop, const char *const paths[FIFO
 	       struct qbx_err *err) _must_check_;
 
 /**
- * fifos_dial() - connect each to a stream of the guest and let it flow
+ * fifos_dial() - connect each to a stream of the guest and let output flow
  * @next_number: first free stream number; moved on
- * @dialled: called once, from the loop: with NULL when all flow, or with what went wrong
+ * @dialled: called once, from the loop: with NULL when all stand, or with what went wrong
  * Return: 0, or -1 with @err and @dialled not called.
  */
 int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
 	       void (*dialled)(void *arg, const struct qbx_err *err), void *arg,
 	       struct qbx_err *err) _must_check_;
+
+/** fifos_start() - open stdin and let it flow. Return: 0, or -1 with @err. */
+int fifos_start(struct fifos *io, struct qbx_err *err) _must_check_;
 
 /** fifos_name() - "stream:N" for the guest, or "" ; @buf holds 32 bytes. */
 const char *fifos_name(const struct fifos *io, int which, char *buf);

@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 	struct qbx_err err = { .stage = "qbx-shim" };
 
 	signal(SIGPIPE, SIG_IGN);
+	close_range(3, ~0U, 0); /* what somebody left open must not stay so for a container's life */
 	if (run(argc, argv, &err) == 0)
 		return 0;
 	err_print(&err, stderr, 0);

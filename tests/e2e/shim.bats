@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# containerd runs an image in VMs: what comes out, what is told, and what is left.
+
+image=docker.io/library/qemubox-demo:latest
+runtime=io.containerd.qemubox.v1
+
+setup_file() {
+	# shellcheck source=tests/hosts/containerd.sh
+	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
+	containerd_start 3>&-
+	export containerd_pid
+	ctr image import --snapshotter erofs "${QBX_IMAGE:?is the demo image, an OCI archive}" >&2
+	# The first box makes the bridge, which stays, and the disks of the image, which are a cache.
+	box warm-up true
+}
+
+teardown_file() {
+	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
+	containerd_stop
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	things > before
+}
+
+# Every test leaves the host as it was.
+teardown() {
+	things > after
+	diff before after
+}
+
+# All that a box might leave: processes, namespaces, links, mounts, sockets, addresses, state.
+things() {
+	ps -eo comm= | grep -E 'qemu|shim|vhost|qbx|crun' | sort || :
+	ip netns list
+	ip -o link show | sed 's/^[0-9]*: \([^@:]*\).*/\1/' | sort
+	cut -d' ' -f5 /proc/self/mountinfo | sort
+	find /run/containerd/s /run/containerd/io.containerd.runtime.v2.task /run/qemubox /run/netns \
+		/run/containerd/fifo /var/lib/qemubox/leases /var/lib/cni -mindepth 1 \
+		! -name last_reserved_ip.0 ! -name lock | sort
+	iptables-save 2> /dev/null | grep -v '^[#:]' || :
+	ctr container ls -q
+	ctr task ls -q
+	ctr snapshot --snapshotter erofs ls | cut -d' ' -f1 | sort
+} 2> /dev/null
+
+# box [OPTION of ctr run]... ID CMD...
+box() {
+	local options=()
+	while [[ $1 == -* ]]; do
+		options+=("$1")
+		shift
+	done
+	timeout 90 ctr run --rm --snapshotter erofs --runtime $runtime "${options[@]}" $image "$@" 3>&-
+}
+
+@test "echo" {
+	run box echo echo 'hello,  world'
+	[ "$status" -eq 0 ]
+	[ "$output" = 'hello,  world' ]
+}
+
+@test "the exit status is the command's" {
+	run box seven sh -c 'exit 7'
+	[ "$status" -eq 7 ]
+	[ "$output" = '' ]
+}
+
+@test "1,000 lines" {
+	box lines seq 1000 > out
+	seq 1000 | cmp - out
+}
+
+@test "8 MiB of output, deleted straight after Wait" {
+	# An LCG in awk would take a minute: a short random block repeated, and numbered, does as well.
+	box bytes sh -c 'i=0; while [ $i -lt 128 ]; do printf "%064d" $i; head -c 65472 /dev/zero | tr "\0" x; i=$((i+1)); done' > out
+	for ((i = 0; i < 128; i++)); do
+		printf '%064d' $i
+		head -c 65472 /dev/zero | tr '\0' x
+	done > want
+	[ "$(stat -c %s want)" -eq $((8 << 20)) ]
+	[ "$(sha256sum < out)" = "$(sha256sum < want)" ]
+}
+
+@test "stderr apart from stdout" {
+	box apart sh -c 'echo out; echo err >&2' > out 2> err
+	[ "$(cat out)" = out ]
+	[ "$(cat err)" = err ]
+}
+
+@test "standard input, to its end" {
+	head -c 300000 /dev/urandom > in
+	box stdin sh -c 'sha256sum' < in > out
+	[ "$(cat out)" = "$(sha256sum < in)" ]
+}
+
+@test "environment, working directory and user" {
+	run box --env=WHO=me --cwd=/usr --user=65534:65534 who sh -c 'echo $WHO; pwd; id -u; id -g'
+	[ "$status" -eq 0 ]
+	[ "$output" = $'me\n/usr\n65534\n65534' ]
+}
+
+@test "its own kernel, not the host's" {
+	run box kernel uname -r
+	[ "$status" -eq 0 ]
+	[ "$output" != "$(uname -r)" ]
+}
+
+@test "a signal ends it: 128 and its number, to every waiter" {
+	mkfifo ready
+	box waits sh -c 'echo up; exec sleep 1000' > ready &
+	pid=$!
+	read -r line < ready
+	[ "$line" = up ]
+	[ "$(ctr task ls | awk '$1 == "waits" { print $3 }')" = RUNNING ]
+	run ! ctr task rm waits
+	ctr task kill --signal SIGKILL waits
+	status=0
+	wait $pid || status=$?
+	[ "$status" -eq 137 ]
+}
+
+@test "the task's process is the VM, in the network namespace of the box" {
+	mkfifo ready
+	box inside sh -c 'echo up; exec sleep 1000' > ready &
+	pid=$!
+	read -r _ < ready
+	qemu=$(ctr task ls | awk '$1 == "inside" { print $2 }')
+	[[ $(cat "/proc/$qemu/comm") == qemu-system* ]]
+	[ "$(stat -Lc %i "/proc/$qemu/ns/net")" = "$(stat -Lc %i /run/netns/default--inside)" ]
+	[ "$(ctr task ps inside | awk 'NR == 2 { print $1 }')" = "$qemu" ]
+	ctr task kill --signal SIGKILL inside
+	wait $pid || :
+}
+
+@test "a VM that dies ends the task, with 137" {
+	mkfifo ready
+	box dies sh -c 'echo up; exec sleep 1000' > ready &
+	pid=$!
+	read -r _ < ready
+	kill -KILL "$(ctr task ls | awk '$1 == "dies" { print $2 }')"
+	status=0
+	wait $pid || status=$?
+	[ "$status" -eq 137 ]
+}
+
+@test "a shim that dies leaves nothing" {
+	mkfifo ready
+	box orphan sh -c 'echo up; exec sleep 1000' > ready &
+	pid=$!
+	read -r _ < ready
+	kill -KILL "$(pgrep -f 'containerd-shim-qemubox-v1 .*-id orphan')"
+	wait $pid || :
+	# containerd cleans up on its own time, and publishes when it has.
+	ctr container rm orphan || :
+}
+
+@test "events come in order" {
+	mkfifo events
+	ctr events > events &
+	watcher=$!
+	exec 5< events
+	box told true
+	while read -r -u 5 line; do
+		for topic in create start exit delete; do
+			[[ $line == *" /tasks/$topic "* ]] && echo $topic
+		done
+		[[ $line == *' /tasks/delete '* ]] && break
+	done > topics
+	kill $watcher
+	exec 5<&-
+	[ "$(cat topics)" = $'create\nstart\nexit\ndelete' ]
+}
+
+@test "a command that the image lacks: one clear line" {
+	run box lacks /no/such/command
+	[ "$status" -ne 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == *'/no/such/command'* ]]
+}
+
+@test "the host's network is refused" {
+	run box --net-host hostnet true
+	[ "$status" -ne 0 ]
+	[[ $output == *'no network namespace'* ]]
+}
+
+@test "a terminal is refused" {
+	run script -qec "ctr run --rm -t --snapshotter erofs --runtime $runtime $image tty true" /dev/null
+	[ "$status" -ne 0 ]
+	[[ $output == *'terminal'* ]]
+}
+
+@test "ten at once, with ten addresses" {
+	for i in $(seq 10); do
+		box "ten-$i" sh -c "ip -4 -o address show dev eth0 | awk '{ print \$4 }'" > "address.$i" &
+		pids[i]=$!
+	done
+	for i in $(seq 10); do
+		wait "${pids[i]}"
+	done
+	[ "$(cat address.* | sort -u | grep -c /)" -eq 10 ]
+}

@@ -132,23 +132,23 @@ static char *last_line(char *text)
 	return newline ? newline + 1 : text;
 }
 
-static void take_error_object(struct qbx_err *err, const json_t *object)
+static void take_error_object(struct qbx_err *err, const char *program, const json_t *object)
 {
 	const char *stage = "", *message = "", *hint = "";
 	int code = 0, sys = 0;
 
 	json_unpack((json_t *)object, "{s:{s?s, s?i, s?i, s?s, s?s}}", "error", "stage", &stage, "code",
 		    &code, "errno", &sys, "message", &message, "hint", &hint);
-	if (stage[0])
-		snprintf(err->stage, sizeof(err->stage), "%s", stage);
+	snprintf(err->stage, sizeof(err->stage), "%s", stage);
 	snprintf(err->msg, sizeof(err->msg), "%s", message);
 	snprintf(err->hint, sizeof(err->hint), "%s", hint);
 	if (code > 0 && code < 256)
 		err->code = code;
 	err->sys = sys;
-	err_clean(err->stage);
 	err_clean(err->msg);
 	err_clean(err->hint);
+	if (!err_clean(err->stage)[0])
+		snprintf(err->stage, sizeof(err->stage), "%s", program);
 }
 
 void helper_parse_error(struct qbx_err *err, const char *program, char *text, int status)
@@ -160,7 +160,7 @@ void helper_parse_error(struct qbx_err *err, const char *program, char *text, in
 	snprintf(err->stage, sizeof(err->stage), "%s", program);
 	err->code = status > 0 && status < 128 ? status : EX_UNAVAILABLE;
 	if (json_is_object(json_object_get(object, "error")))
-		take_error_object(err, object);
+		take_error_object(err, program, object);
 	else
 		snprintf(err->msg, sizeof(err->msg), "%s", err_clean(line));
 	if (!err->msg[0] && status > 128)

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.json of a bundle: what a VM cannot give is refused, by name. */
+#include "unit.h"
+
+#include "qbx-shim/bundle.c"
+
+static char dir[64];
+
+static int set_up(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/test_shim_bundle.XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	return io_remove_tree(AT_FDCWD, dir, &err);
+}
+
+/* Return: bundle_read_spec() of a config.json with this text. */
+static int read_spec(const char *config, size_t size, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[96];
+	size_t len;
+
+	memset(err, 0, sizeof(*err));
+	snprintf(path, sizeof(path), "%s/config.json", dir);
+	assert_int_equal(io_write_file(AT_FDCWD, path, 0600, config, size, err), 0);
+	if (bundle_read_spec(dir, &text, &len, err) < 0) {
+		assert_null(text);
+		return -1;
+	}
+	assert_int_equal(len, size);
+	assert_memory_equal(text, config, size);
+	return 0;
+}
+
+#define READ(config, err) read_spec(config, sizeof(config) - 1, err)
+
+static void accepted(void **state)
+{
+	struct qbx_err err;
+
+	(void)state;
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"}]}}",
+			      &err), 0);
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"\"}]},"
+			      "\"process\":{\"terminal\":false}}", &err), 0);
+}
+
+static void refused(void **state)
+{
+	struct qbx_err err;
+
+	(void)state;
+	assert_int_equal(READ("{}", &err), -1);
+	assert_int_equal(err.sys, ENOTSUP);
+	assert_non_null(strstr(err.msg, "no network namespace"));
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"}]}}", &err), -1);
+	assert_non_null(strstr(err.msg, "no network namespace"));
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"/proc/1/ns/net\"}]}}",
+			      &err), -1);
+	assert_int_equal(err.sys, ENOTSUP);
+	assert_non_null(strstr(err.msg, "/proc/1/ns/net"));
+	assert_int_equal(READ("{\"process\":{\"terminal\":true},"
+			      "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}", &err), -1);
+	assert_non_null(strstr(err.msg, "terminal"));
+}
+
+static void broken(void **state)
+{
+	struct qbx_err err;
+	char *large = malloc(BUNDLE_SPEC_MAX + 1);
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(READ("{\"linux\":7", &err), -1);
+	assert_int_equal(err.code, EX_DATAERR);
+	assert_int_equal(READ("{\"linux\":7}", &err), -1);
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[[],{\"type\":1}]}}", &err), -1);
+	assert_non_null(large);
+	memset(large, ' ', BUNDLE_SPEC_MAX + 1);
+	assert_int_equal(read_spec(large, BUNDLE_SPEC_MAX + 1, &err), -1);
+	assert_non_null(strstr(err.msg, "more than"));
+	free(large);
+	assert_int_equal(bundle_read_spec("/no/such/bundle", &text, &len, &err), -1);
+	assert_int_equal(err.sys, ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(accepted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(broken, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -84,12 +84,13 @@ int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 	 * kernel says goes to hvc0, and with debug to the serial port as well, long before hvc0 is
 	 * there.
 	 */
-	int n = snprintf(buf, size, "%sconsole=hvc0 panic=-1 reboot=t %s%s qbx.port=%u",
+	int n = snprintf(buf, size,
+			 "%sconsole=hvc0 panic=-1 reboot=t no_timer_check tsc=reliable %s qbx.port=%u",
 			 spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
-			 spec->debug ? "" : "loglevel=4",
-			 spec->accel == ACCEL_KVM ? " no_timer_check tsc=reliable" : "",
-			 spec->hello_port);
+			 spec->debug ? "" : "loglevel=4", spec->hello_port);
 
+	if (n >= 0 && (size_t)n < size && spec->accel == ACCEL_TCG && spec->tsc_khz)
+		n += snprintf(buf + n, size - (size_t)n, " tsc_early_khz=%u", spec->tsc_khz);
 	return n < 0 || (size_t)n >= size ? -1 : 0;
 }
 

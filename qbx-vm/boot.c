@@ -80,6 +80,7 @@ int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_er
 	sigset_t set;
 
 	memset(vm, 0, sizeof(*vm));
+	tsc_mark(&vm->born);
 	vm->cfg = &cli->cfg;
 	vm->box = box;
 	vm->dirfd = -1;
@@ -370,10 +371,12 @@ static int start_qemu(struct boot *b, struct qbx_err *err)
 		.detach = 1,
 		.die_with_us = vm->die_with_us,
 	};
-	char **argv = vm_argv(&vm->spec);
+	char **argv;
 	int pidfd, ret;
 	pid_t pid;
 
+	vm->spec.tsc_khz = tsc_khz_since(&vm->born);
+	argv = vm_argv(&vm->spec);
 	if (log < 0 || !argv) {
 		strv_free(argv);
 		return log < 0 ? -1 : err_sys(err, ENOMEM, "make QEMU's command line");

@@ -95,6 +95,7 @@ struct vm_spec {
 	unsigned cid;	     /* vhost-vsock: known when its device is open */
 	unsigned hello_port; /* where the guest dials the host */
 	bool debug;
+	unsigned tsc_khz; /* told to an emulated guest; 0: it measures by itself */
 	struct vm_link links[VM_LINKS_MAX];
 	size_t nlinks;
 	struct vm_disk disks[VM_DISKS_MAX];
@@ -114,6 +115,18 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err) _
 
 /** plan_print() - --dry-run: the commands that would be run, as a shell would take them. */
 int plan_print(const struct vm_spec *spec, struct qbx_err *err) _must_check_;
+
+/* ---- tsc.c ---- */
+
+/* What counter and clock showed at one moment. */
+struct tsc_mark {
+	uint64_t tsc, ns;
+};
+
+void tsc_mark(struct tsc_mark *m);
+
+/** tsc_khz_since() - the counter's rate between @m and now, or 0 if either stood still. */
+unsigned tsc_khz_since(const struct tsc_mark *m);
 
 /* ---- argv.c ---- */
 
@@ -231,6 +244,7 @@ void tail_panic(int dirfd, char *buf, size_t size);
 
 /* A VM and what this process holds of it. */
 struct vm {
+	struct tsc_mark born;
 	const struct config *cfg;
 	struct box *box;
 	struct vm_spec spec;

@@ -63,7 +63,8 @@ int address_make(struct sockaddr_un *un, const char *dir, const struct flags *f,
 
 	snprintf(path, sizeof(path), "%s/config.json", bundle);
 	config = json_read_file(AT_FDCWD, path, &ignored);
-	join(name, sizeof(name), f->address ? f->address : "", f->namespace, group_of(config, f->id));
+	join(name, sizeof(name), f->address ? f->address : "", f->namespace,
+	     group_of(config, f->id));
 	sha256_hex(name, strlen(name), hex);
 
 	memset(un, 0, sizeof(*un));

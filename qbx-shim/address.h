@@ -8,7 +8,8 @@
 #include "err.h"
 #include "flags.h"
 
-#define ADDRESS_DIR "/run/containerd/s" /* containerd's own choice, whatever its state directory */
+#define ADDRESS_DIR "/run/containerd/s" /* containerd's own choice, whatever its state directory \
+					 */
 #define ADDRESS_SCHEME "unix://"
 
 /**
@@ -20,8 +21,8 @@
  * @bundle: directory of config.json
  * Return: 0, or -1 with @err.
  */
-int address_make(struct sockaddr_un *un, const char *dir, const struct flags *f,
-		 const char *bundle, struct qbx_err *err) _must_check_;
+int address_make(struct sockaddr_un *un, const char *dir, const struct flags *f, const char *bundle,
+		 struct qbx_err *err) _must_check_;
 
 /** address_alive() - does somebody accept connections there? */
 bool address_alive(const struct sockaddr_un *un);

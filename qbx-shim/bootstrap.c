@@ -21,7 +21,8 @@ int bootstrap_decode(struct bootstrap *b, const uint8_t *data, size_t len, const
 				"standard input: neither BootstrapParams nor an Any of options");
 	b->params = !strcmp(p->instance_id, id) && !strcmp(p->namespace_, namespace);
 	if (b->params && p->socket_dir[0] && p->socket_dir[0] != '/')
-		failed = err_code(err, EX_DATAERR, "standard input: socket_dir is no absolute path");
+		failed =
+			err_code(err, EX_DATAERR, "standard input: socket_dir is no absolute path");
 	else if (b->params && strlen(p->socket_dir) >= sizeof(b->socket_dir))
 		failed = err_code(err, EX_DATAERR, "standard input: socket_dir is too long");
 	else if (b->params)

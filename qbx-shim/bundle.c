@@ -17,7 +17,7 @@ static json_t *network_namespace(const json_t *spec)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry) {
+	json_array_foreach (list, i, entry) {
 		const char *type = json_string_value(json_object_get(entry, "type"));
 
 		if (type && !strcmp(type, "network"))
@@ -32,11 +32,13 @@ static int check_spec(const char *what, const json_t *spec, struct qbx_err *err)
 	const char *path = json_string_value(json_object_get(netns, "path"));
 
 	if (!netns) {
-		err_sys(err, ENOTSUP, "%s: no network namespace, so the host's network is asked for", what);
+		err_sys(err, ENOTSUP,
+			"%s: no network namespace, so the host's network is asked for", what);
 		return err_hint(err, "a VM has a network of its own: run it without --net-host");
 	}
 	if (path && path[0])
-		return err_sys(err, ENOTSUP, "%s: network namespace %s made by somebody else", what, path);
+		return err_sys(err, ENOTSUP, "%s: network namespace %s made by somebody else", what,
+			       path);
 	if (json_is_true(json_object_get(json_object_get(spec, "process"), "terminal")))
 		return err_sys(err, ENOTSUP, "%s: a terminal", what);
 	return 0;

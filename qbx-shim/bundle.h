@@ -11,12 +11,13 @@
 
 /**
  * bundle_read_spec() - read <bundle>/config.json, and refuse what a VM cannot give
- * That is the host's network (no network namespace in the list), for now a network namespace made by
- * somebody else (one with a path), and a terminal.
- * Source of the format: the OCI runtime specification, config.md and config-linux.md.
+ * That is the host's network (no network namespace in the list), for now a network namespace made
+ * by somebody else (one with a path), and a terminal. Source of the format: the OCI runtime
+ * specification, config.md and config-linux.md.
  * @text: set to malloc'ed text that the caller frees
  * Return: 0, or -1 with @err.
  */
-int bundle_read_spec(const char *bundle, char **text, size_t *len, struct qbx_err *err) _must_check_;
+int bundle_read_spec(const char *bundle, char **text, size_t *len,
+		     struct qbx_err *err) _must_check_;
 
 #endif

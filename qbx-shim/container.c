@@ -11,7 +11,8 @@
 #include "task.h"
 
 #define STALL_MS 10000u	   /* output that nobody takes is given up after this */
-#define LOST_STALL_MS 500u /* the same when the VM is gone: what is still coming is on this host */
+#define LOST_STALL_MS 500u /* the same when the VM is gone: what is still coming is on this host \
+			    */
 
 struct container *container_find(const struct shim *shim, const char *id)
 {
@@ -220,7 +221,8 @@ void container_forget_waiters(struct container *c)
 
 /* ---- Start ---- */
 
-/* Did the guest's connection fail, rather than the guest say no? Then the sandbox tells why, soon. */
+/* Did the guest's connection fail, rather than the guest say no? Then the sandbox tells why, soon.
+ */
 static bool guest_is_lost(struct container *c, enum ttrpc_code code, const char *message)
 {
 	if (code != TTRPC_UNAVAILABLE && code != TTRPC_CANCELLED)
@@ -308,7 +310,8 @@ void container_kill(struct container *c, struct ttrpc_call *call, uint32_t signa
 	struct kill *k;
 
 	if (c->state == CONTAINER_CREATING) {
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s is still being created", c->id);
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s is still being created",
+			   c->id);
 		return;
 	}
 	if (c->exited || c->state >= CONTAINER_DRAINING) {
@@ -383,7 +386,8 @@ void container_delete(struct container *c, struct ttrpc_call *call)
 	c->deleting = call;
 	switch (c->state) {
 	case CONTAINER_CREATING:
-		err_code(&aborted, EX_TEMPFAIL, "task %s was deleted while it was being created", c->id);
+		err_code(&aborted, EX_TEMPFAIL, "task %s was deleted while it was being created",
+			 c->id);
 		container_abort(c, &aborted);
 		break;
 	case CONTAINER_CREATED: /* it never ran, and now never will */

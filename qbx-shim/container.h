@@ -10,13 +10,15 @@
  *   CONTAINER_RUNNING   Start was answered
  *   CONTAINER_DRAINING  the process has ended; its output is still on the way
  *   CONTAINER_STOPPED   output is done, the exit is published, Wait is answered
- *   CONTAINER_DELETING  the guest forgets it, then the sandbox goes down; STOPPED again if that fails
+ *   CONTAINER_DELETING  the guest forgets it, then the sandbox goes down; STOPPED again if that
+ * fails
  *
- * An exit may be learned of in any state from CREATED on. One that comes while STARTING waits for Start's
- * answer, so that the events keep their order. A sandbox that is lost ends the process with status 137.
+ * An exit may be learned of in any state from CREATED on. One that comes while STARTING waits for
+ * Start's answer, so that the events keep their order. A sandbox that is lost ends the process with
+ * status 137.
  *
- * A failure while CREATING takes the sandbox down first and answers Create afterwards, so that an error
- * means that nothing is left; a Delete in that state is such a failure.
+ * A failure while CREATING takes the sandbox down first and answers Create afterwards, so that an
+ * error means that nothing is left; a Delete in that state is such a failure.
  */
 #ifndef SHIM_CONTAINER_H
 #define SHIM_CONTAINER_H
@@ -54,10 +56,10 @@ struct container {
 	enum container_state state;
 	char *id, *bundle;
 	struct fifos io;
-	pid_t pid;   /* QEMU's, also when it has gone */
-	char *spec;  /* text of config.json, until the guest has it */
+	pid_t pid;  /* QEMU's, also when it has gone */
+	char *spec; /* text of config.json, until the guest has it */
 	size_t spec_len;
-	unsigned long long mark; /* io_now_us() of the present step */
+	unsigned long long mark;  /* io_now_us() of the present step */
 	unsigned long long begun; /* of Create */
 
 	struct ttrpc_call *creating, *starting, *deleting; /* to be answered */

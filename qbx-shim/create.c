@@ -27,8 +27,8 @@ void container_abort(struct container *c, const struct qbx_err *why)
 }
 
 /*
- * What was missing on the way is not the task itself, and what was there already is not this task: those
- * two codes would tell containerd something about its own records.
+ * What was missing on the way is not the task itself, and what was there already is not this task:
+ * those two codes would tell containerd something about its own records.
  */
 static enum ttrpc_code create_code(const struct qbx_err *err)
 {
@@ -39,7 +39,8 @@ static enum ttrpc_code create_code(const struct qbx_err *err)
 	case ESRCH:
 		return TTRPC_FAILED_PRECONDITION;
 	case EEXIST:
-		return strcmp(err->stage, "qbx-shim") ? TTRPC_FAILED_PRECONDITION : TTRPC_ALREADY_EXISTS;
+		return strcmp(err->stage, "qbx-shim") ? TTRPC_FAILED_PRECONDITION
+						      : TTRPC_ALREADY_EXISTS;
 	default:
 		return ttrpc_code_of(err);
 	}
@@ -50,8 +51,8 @@ static void fail_create(struct ttrpc_call *call, const struct qbx_err *err)
 {
 	char text[sizeof(err->stage) + sizeof(err->msg) + sizeof(err->hint) + 8];
 
-	snprintf(text, sizeof(text), "%s%s%s%s%s%s", err->stage, err->stage[0] ? ": " : "", err->msg,
-		 err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s", err->stage, err->stage[0] ? ": " : "",
+		 err->msg, err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
 	ttrpc_fail(call, create_code(err), "%s", text);
 }
 
@@ -106,7 +107,8 @@ static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMes
 		return;
 	}
 	if (code != TTRPC_OK) {
-		err_code(&err, code == TTRPC_INVALID_ARGUMENT ? EX_DATAERR : EX_UNAVAILABLE, "%s", message);
+		err_code(&err, code == TTRPC_INVALID_ARGUMENT ? EX_DATAERR : EX_UNAVAILABLE, "%s",
+			 message);
 		container_abort(c, &err);
 		return;
 	}
@@ -180,8 +182,9 @@ static int check_request(const struct shim *shim, const Qemubox__Task__CreateReq
 			 struct qbx_err *err)
 {
 	if (!box_name_ok(r->id))
-		return err_code(err, EX_DATAERR, "the id must be letters and digits joined by single "
-						 "'.', '_' or '-', at most %d",
+		return err_code(err, EX_DATAERR,
+				"the id must be letters and digits joined by single "
+				"'.', '_' or '-', at most %d",
 				BOX_NAME_MAX);
 	if (container_find(shim, r->id))
 		return err_sys(err, EEXIST, "task %s", r->id);
@@ -207,7 +210,8 @@ static json_t *mount_of(const Qemubox__Task__Mount *m)
 			return NULL;
 		}
 	}
-	return json_pack("{s:s, s:s, s:o}", "type", m->type, "source", m->source, "options", options);
+	return json_pack("{s:s, s:s, s:o}", "type", m->type, "source", m->source, "options",
+			 options);
 }
 
 /* Return: new reference, or NULL when a string is not UTF-8. */
@@ -229,9 +233,10 @@ static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateR
 			   struct qbx_err *err)
 {
 	json_t *rootfs = rootfs_of(r);
-	json_t *doc = rootfs ? json_pack("{s:i, s:s, s:s, s:s, s:o}", "qbx", 1, "id", r->id, "namespace",
-					 shim->namespace, "bundle", r->bundle, "rootfs", rootfs) :
-			       NULL;
+	json_t *doc =
+		rootfs ? json_pack("{s:i, s:s, s:s, s:s, s:o}", "qbx", 1, "id", r->id, "namespace",
+				   shim->namespace, "bundle", r->bundle, "rootfs", rootfs)
+		       : NULL;
 
 	if (!doc)
 		err_code(err, EX_DATAERR, "the request holds a path that is not UTF-8");

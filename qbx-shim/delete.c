@@ -2,9 +2,9 @@
 /*
  * delete.c - undo what a shim left, dead or not
  *
- * containerd runs this after every deletion, normal or not, and kills it after 5 seconds. All that it
- * needs is the document in the box's directory; where that is gone, so is most of the box, and the other
- * commands find the rest by its name.
+ * containerd runs this after every deletion, normal or not, and kills it after 5 seconds. All that
+ * it needs is the document in the box's directory; where that is gone, so is most of the box, and
+ * the other commands find the rest by its name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,8 @@ static const struct {
 	{ "qbx-net", "del", 1500 },
 };
 
-/* The latest document, or one that says no more than whose it is: all undoing finds out the rest. */
+/* The latest document, or one that says no more than whose it is: all undoing finds out the rest.
+ */
 static int read_document(struct box *box, int dirfd, const struct flags *f, struct qbx_err *err)
 {
 	struct qbx_err why = { 0 };
@@ -105,18 +106,21 @@ static int undo(const struct config *cfg, const struct box *box, struct qbx_err 
 	return failed ? -1 : box_dir_remove(cfg, box, err);
 }
 
-static int clean_up(const struct config *cfg, const struct flags *f, pid_t *pid, struct qbx_err *err)
+static int clean_up(const struct config *cfg, const struct flags *f, pid_t *pid,
+		    struct qbx_err *err)
 {
 	_cleanup_(box_free) struct box box = { 0 };
 	_cleanup_close_ int dirfd = -1;
-	json_t *doc = json_pack("{s:i, s:s, s:s}", "qbx", 1, "id", f->id, "namespace", f->namespace);
+	json_t *doc =
+		json_pack("{s:i, s:s, s:s}", "qbx", 1, "id", f->id, "namespace", f->namespace);
 
 	if (!doc || box_take(&box, doc, "flags", err) < 0)
 		return -1;
 	dirfd = box_dir_open(cfg, &box, 0, err);
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
-	/* Without a directory there is no VM, but qbx-vm removes it before the others are undone. */
+	/* Without a directory there is no VM, but qbx-vm removes it before the others are undone.
+	 */
 	if (dirfd >= 0) {
 		box_free(&box);
 		if (read_document(&box, dirfd, f, err) < 0)
@@ -174,7 +178,8 @@ int delete_main(const struct flags *f, struct qbx_err *err)
 
 	if (config_load(&cfg, err) < 0)
 		return -1;
-	log_open("qbx-shim", f->debug || cfg.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, STDERR_FILENO);
+	log_open("qbx-shim", f->debug || cfg.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+		 STDERR_FILENO);
 	if (clean_up(&cfg, f, &pid, err) < 0)
 		return -1;
 	remove_dead_socket(f, bundle);

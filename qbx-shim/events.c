@@ -25,8 +25,8 @@ struct event {
 };
 
 /*
- * idle -> sending (ttrpc_request() waits for its answer) -> idle, or waiting (for the timer, after a
- * failure) -> sending
+ * idle -> sending (ttrpc_request() waits for its answer) -> idle, or waiting (for the timer, after
+ * a failure) -> sending
  */
 struct events {
 	struct loop *loop;
@@ -107,15 +107,16 @@ static void again_later(struct events *ev, const char *why)
 
 	ev->tries++;
 	if (ev->tries >= EVENTS_TRIES) {
-		log_warn("event %s is dropped after %u tries: %s", ev->first->topic, ev->tries, why);
+		log_warn("event %s is dropped after %u tries: %s", ev->first->topic, ev->tries,
+			 why);
 		drop_first(ev);
 	}
 	if (!ev->first) {
 		become_idle(ev);
 		return;
 	}
-	ev->timer = loop_add_timer(ev->loop, RETRY_MS << (ev->tries ? ev->tries - 1 : 0), on_timer, ev,
-				   &err);
+	ev->timer = loop_add_timer(ev->loop, RETRY_MS << (ev->tries ? ev->tries - 1 : 0), on_timer,
+				   ev, &err);
 	if (!ev->timer)
 		log_error("events wait for the next one: %s", err.msg);
 }

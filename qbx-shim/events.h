@@ -5,9 +5,9 @@
  * Theory of Operation
  *
  * Events wait in one queue and go out one at a time, each when the one before it was taken, over a
- * connection of our own to $TTRPC_ADDRESS. Nobody waits for them. While containerd is away the first
- * one is tried again, later each time; after EVENTS_TRIES it is dropped, as is the oldest of a full queue.
- * A containerd that comes back asks for the state of each task anyway.
+ * connection of our own to $TTRPC_ADDRESS. Nobody waits for them. While containerd is away the
+ * first one is tried again, later each time; after EVENTS_TRIES it is dropped, as is the oldest of
+ * a full queue. A containerd that comes back asks for the state of each task anyway.
  */
 #ifndef SHIM_EVENTS_H
 #define SHIM_EVENTS_H

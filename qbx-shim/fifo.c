@@ -41,7 +41,8 @@ static int open_one(const struct fifos *io, int which, struct qbx_err *err)
 
 	path = local_path(uri, &file);
 	if (!path)
-		return err_sys(err, ENOTSUP, "%s %s: neither a path nor file://", names[which], uri);
+		return err_sys(err, ENOTSUP, "%s %s: neither a path nor file://", names[which],
+			       uri);
 	if (file && which != FIFO_STDIN)
 		flags = O_WRONLY | O_APPEND | O_CREAT;
 	fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -158,7 +159,8 @@ static void on_nothing_to_dial(void *arg)
 }
 
 int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
-	       void (*dialled)(void *arg, const struct qbx_err *err), void *arg, struct qbx_err *err)
+	       void (*dialled)(void *arg, const struct qbx_err *err), void *arg,
+	       struct qbx_err *err)
 {
 	io->arg = arg;
 	for (int i = 0; i < FIFO_COUNT; i++) {
@@ -167,8 +169,8 @@ int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
 		if (!f->path[0])
 			continue;
 		f->number = (*next_number)++;
-		f->dial = guest_dial(io->loop, g, GUEST_PORT_STREAM, f->number, DIAL_MS, on_dialled, f,
-				     err);
+		f->dial = guest_dial(io->loop, g, GUEST_PORT_STREAM, f->number, DIAL_MS, on_dialled,
+				     f, err);
 		if (!f->dial)
 			return err_wrap(err, "%s", names[i]);
 		io->dialling++;
@@ -195,7 +197,8 @@ int fifos_start(struct fifos *io, struct qbx_err *err)
 		close(take_fd(&f->fd));
 		return -1;
 	}
-	f->stream = stream_send(io->loop, take_fd(&f->fd), take_fd(&f->sock), on_stream_done, f, err);
+	f->stream =
+		stream_send(io->loop, take_fd(&f->fd), take_fd(&f->sock), on_stream_done, f, err);
 	return f->stream ? 0 : -1;
 }
 
@@ -235,8 +238,8 @@ static void on_stall_timer(void *arg)
 	for (int i = FIFO_STDOUT; i < FIFO_COUNT; i++) {
 		if (!io->f[i].stream)
 			continue;
-		log_warn("%s: nothing was taken for %u ms after the exit: the rest is dropped", names[i],
-			 io->stall_ms);
+		log_warn("%s: nothing was taken for %u ms after the exit: the rest is dropped",
+			 names[i], io->stall_ms);
 		stream_free(take_ptr(io->f[i].stream));
 	}
 	drained_soon(io);

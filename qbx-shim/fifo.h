@@ -4,15 +4,15 @@
  *
  * Theory of Operation
  *
- * The client made the FIFOs and named them in its request. Those for output are opened for reading as
- * well, so that a client which goes away and comes back causes no EPIPE; the one for input is held open
- * for writing until CloseIO, so that a client that detaches is no end of file. It is opened at Start
- * only: a client whose input ends while Create is pending has no task yet to call CloseIO on, and ctr
- * then never does.
+ * The client made the FIFOs and named them in its request. Those for output are opened for reading
+ * as well, so that a client which goes away and comes back causes no EPIPE; the one for input is
+ * held open for writing until CloseIO, so that a client that detaches is no end of file. It is
+ * opened at Start only: a client whose input ends while Create is pending has no task yet to call
+ * CloseIO on, and ctr then never does.
  *
  * After the process has ended its output is drained: the exit must not be told before the last byte
- * is in the FIFO. A reader that is stuck would keep it from being told for ever, so a drain in which
- * nothing has moved for a whole period is given up, with a line in the log.
+ * is in the FIFO. A reader that is stuck would keep it from being told for ever, so a drain in
+ * which nothing has moved for a whole period is given up, with a line in the log.
  */
 #ifndef SHIM_FIFO_H
 #define SHIM_FIFO_H
@@ -26,7 +26,8 @@
 
 enum { FIFO_STDIN, FIFO_STDOUT, FIFO_STDERR, FIFO_COUNT };
 
-/* path -> open (fd) -> dialled (dial) -> streaming (stream) -> over; stdin is opened when dialled (sock) */
+/* path -> open (fd) -> dialled (dial) -> streaming (stream) -> over; stdin is opened when dialled
+ * (sock) */
 struct fifo {
 	struct fifos *all;
 	char *path;	 /* as the client gave it; "" for none */
@@ -40,7 +41,7 @@ struct fifo {
 struct fifos {
 	struct loop *loop;
 	struct fifo f[FIFO_COUNT];
-	int keep;	  /* our writing end of stdin */
+	int keep;	   /* our writing end of stdin */
 	bool stdin_closed; /* by CloseIO */
 	unsigned dialling; /* dials that have not come back */
 	void (*dialled)(void *arg, const struct qbx_err *err);

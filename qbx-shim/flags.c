@@ -55,8 +55,8 @@ static int take(struct flags *f, const struct flag *flag, const char *eq, char *
 	if (flag->is_bool) {
 		*(bool *)at = true;
 		if (value && parse_bool(value, (bool *)at) < 0)
-			return err_code(err, EX_USAGE, "-%s: \"%s\" is not true or false", flag->name,
-					value);
+			return err_code(err, EX_USAGE, "-%s: \"%s\" is not true or false",
+					flag->name, value);
 		return 0;
 	}
 	if (!value)

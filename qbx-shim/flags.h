@@ -20,9 +20,8 @@ struct flags {
 
 /**
  * flags_parse() - take a command line apart
- * One dash or two, "-x=value" or "-x value", booleans "-x" or "-x=true"; flags end at the first other
- * word, which is the action.
- * Return: 0, or -1 with @err (EX_USAGE).
+ * One dash or two, "-x=value" or "-x value", booleans "-x" or "-x=true"; flags end at the first
+ * other word, which is the action. Return: 0, or -1 with @err (EX_USAGE).
  */
 int flags_parse(struct flags *f, int argc, char **argv, struct qbx_err *err) _must_check_;
 

@@ -137,8 +137,8 @@ static void take_error_object(struct qbx_err *err, const char *program, const js
 	const char *stage = "", *message = "", *hint = "";
 	int code = 0, sys = 0;
 
-	json_unpack((json_t *)object, "{s:{s?s, s?i, s?i, s?s, s?s}}", "error", "stage", &stage, "code",
-		    &code, "errno", &sys, "message", &message, "hint", &hint);
+	json_unpack((json_t *)object, "{s:{s?s, s?i, s?i, s?s, s?s}}", "error", "stage", &stage,
+		    "code", &code, "errno", &sys, "message", &message, "hint", &hint);
 	snprintf(err->stage, sizeof(err->stage), "%s", stage);
 	snprintf(err->msg, sizeof(err->msg), "%s", message);
 	snprintf(err->hint, sizeof(err->hint), "%s", hint);
@@ -166,7 +166,8 @@ void helper_parse_error(struct qbx_err *err, const char *program, char *text, in
 	if (!err->msg[0] && status > 128)
 		snprintf(err->msg, sizeof(err->msg), "ended by signal %d", status - 128);
 	else if (!err->msg[0])
-		snprintf(err->msg, sizeof(err->msg), "ended with status %d and said nothing", status);
+		snprintf(err->msg, sizeof(err->msg), "ended with status %d and said nothing",
+			 status);
 }
 
 /* What a helper that succeeded had to say goes to the log, line by line. */
@@ -278,7 +279,8 @@ static void on_deadline(void *arg)
 
 	h->timer = NULL;
 	h->late = true;
-	kill(-h->pid, SIGKILL); /* with its own children; not reaped, so the number is still its own */
+	kill(-h->pid,
+	     SIGKILL); /* with its own children; not reaped, so the number is still its own */
 }
 
 /* ---- its start ---- */
@@ -306,8 +308,9 @@ static int spawn(struct helper *h, const struct helper_spec *spec, struct qbx_er
 	_cleanup_close_ int errfd = channel_open(&h->err, 0, STDERR_MAX);
 	const struct proc_fd fds[] = { { in, 0 }, { out, 1 }, { errfd, 2 } };
 	char path[PATH_MAX];
-	const char *argv[] = { helper_path(spec->program, path), "--json-errors", spec->verb,
-			       NULL, NULL, NULL };
+	const char *argv[] = {
+		helper_path(spec->program, path), "--json-errors", spec->verb, NULL, NULL, NULL
+	};
 	const struct proc_spec ps = { .argv = argv,
 				      .fds = fds,
 				      .nfds = ARRAY_SIZE(fds),
@@ -344,8 +347,13 @@ int helper_run(struct helpers *all, const struct helper_spec *spec, const json_t
 	snprintf(err->stage, sizeof(err->stage), "%s", spec->program);
 	if (!h)
 		return err_sys(err, ENOMEM, "start %s", spec->program);
-	*h = (struct helper){ .all = all, .pidfd = -1, .in.fd = -1, .out.fd = -1, .err.fd = -1,
-			      .done = done, .arg = arg };
+	*h = (struct helper){ .all = all,
+			      .pidfd = -1,
+			      .in.fd = -1,
+			      .out.fd = -1,
+			      .err.fd = -1,
+			      .done = done,
+			      .arg = arg };
 	snprintf(h->program, sizeof(h->program), "%s", spec->program);
 	h->in.buf = json_dumps(doc, JSON_COMPACT);
 	h->out.buf = malloc(JSON_FILE_MAX);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * helper.h - run another command of the toolkit in the loop: a document in, a document or an error out
+ * helper.h - run another command of the toolkit in the loop: a document in, a document or an error
+ * out
  *
  * Theory of Operation
  *
@@ -38,9 +39,9 @@ typedef void helper_done_fn(void *arg, json_t *doc, const struct qbx_err *err);
 /* What to run. */
 struct helper_spec {
 	const char *program, *verb;
-	const char *option;	/* one more argument, or NULL */
-	unsigned timeout_ms;	/* then it is killed */
-	int outlives_us;	/* let it end by itself if this process dies */
+	const char *option;  /* one more argument, or NULL */
+	unsigned timeout_ms; /* then it is killed */
+	int outlives_us;     /* let it end by itself if this process dies */
 };
 
 /**

@@ -23,12 +23,14 @@ static int run(int argc, char **argv, struct qbx_err *err)
 	if (flags_parse(&f, argc, argv, err) < 0)
 		return -1;
 	if (f.version)
-		return printf("%s %s\n", SHIM_NAME, QBX_VERSION) < 0 ? err_sys(err, errno, "write") : 0;
+		return printf("%s %s\n", SHIM_NAME, QBX_VERSION) < 0 ? err_sys(err, errno, "write")
+								     : 0;
 	if (f.info)
 		return info_main(err);
 	if (!f.id || !f.namespace || !box_name_ok(f.id) || !box_name_ok(f.namespace))
-		return err_code(err, EX_USAGE, "-id and -namespace must be letters and digits joined "
-					       "by single '.', '_' or '-', at most %d",
+		return err_code(err, EX_USAGE,
+				"-id and -namespace must be letters and digits joined "
+				"by single '.', '_' or '-', at most %d",
 				BOX_NAME_MAX);
 	for (size_t i = 0; f.action && i < ARRAY_SIZE(actions); i++)
 		if (!strcmp(actions[i].name, f.action))
@@ -42,7 +44,8 @@ int main(int argc, char **argv)
 	struct qbx_err err = { .stage = "qbx-shim" };
 
 	signal(SIGPIPE, SIG_IGN);
-	close_range(3, ~0U, 0); /* what somebody left open must not stay so for a container's life */
+	close_range(3, ~0U,
+		    0); /* what somebody left open must not stay so for a container's life */
 	if (run(argc, argv, &err) == 0)
 		return 0;
 	err_print(&err, stderr, 0);

@@ -48,7 +48,8 @@ static int merge(struct sandbox *s, const json_t *doc, const char *key, struct q
 	json_t *value = json_object_get(doc, key);
 
 	if (!json_is_object(value))
-		return err_code(err, EX_DATAERR, "qbx-%s: its output lacks an object \"%s\"", key, key);
+		return err_code(err, EX_DATAERR, "qbx-%s: its output lacks an object \"%s\"", key,
+				key);
 	json_object_set(s->box.doc, key, value);
 	save(s);
 	return 0;
@@ -77,7 +78,8 @@ static void lost(struct sandbox *s, const struct qbx_err *err)
 	if (s->pidfd >= 0)
 		pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
 	forget_vm(s);
-	if (s->state == SANDBOX_LOST) /* a call that failed just now may have made the owner go on */
+	if (s->state ==
+	    SANDBOX_LOST) /* a call that failed just now may have made the owner go on */
 		s->ops->lost(s->arg, err);
 }
 
@@ -160,7 +162,8 @@ static void begin_undo(struct sandbox *s);
  * A helper of the way up has ended. Return: 0 if its document counts, or -1: it failed, or what it
  * was for has come to nothing meanwhile.
  */
-static int helper_came_back(struct sandbox *s, json_t *doc, const char *key, const struct qbx_err *err)
+static int helper_came_back(struct sandbox *s, json_t *doc, const char *key,
+			    const struct qbx_err *err)
 {
 	struct qbx_err own = { .stage = "qbx-shim" };
 
@@ -223,8 +226,7 @@ static void on_started(void *arg, json_t *doc, const struct qbx_err *err)
 		return;
 	s->state = SANDBOX_DIALLING;
 	s->mark = io_now_us();
-	if (watch_vm(s, &own) == 0 &&
-	    guest_open(&s->guest, &s->shim->cfg, &s->box, &own) == 0)
+	if (watch_vm(s, &own) == 0 && guest_open(&s->guest, &s->shim->cfg, &s->box, &own) == 0)
 		s->dial = guest_dial(s->shim->loop, &s->guest, GUEST_PORT_CONTROL, 0, CONTROL_MS,
 				     on_control, s, &own);
 	if (!s->dial)
@@ -282,8 +284,8 @@ static int prepare(struct sandbox *s, struct qbx_err *err)
 	return run(s, &net_add, on_net, err);
 }
 
-struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox_ops *ops, void *arg,
-			    struct qbx_err *err)
+struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox_ops *ops,
+			    void *arg, struct qbx_err *err)
 {
 	struct sandbox *s = calloc(1, sizeof(*s));
 	struct qbx_err second = { 0 };
@@ -293,8 +295,14 @@ struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox
 		err_sys(err, ENOMEM, "make a sandbox");
 		return NULL;
 	}
-	*s = (struct sandbox){ .shim = shim, .ops = ops, .arg = arg, .dirfd = -1, .pidfd = -1,
-			       .guest.dirfd = -1, .next_stream = 1, .mark = io_now_us() };
+	*s = (struct sandbox){ .shim = shim,
+			       .ops = ops,
+			       .arg = arg,
+			       .dirfd = -1,
+			       .pidfd = -1,
+			       .guest.dirfd = -1,
+			       .next_stream = 1,
+			       .mark = io_now_us() };
 	json_object_set_new(doc, "shim", json_pack("{s:{}}", "t_us"));
 	if (box_take(&s->box, doc, "request", err) < 0) {
 		free(s);

@@ -9,14 +9,14 @@
  *   SANDBOX_DIALLING   the guest's control port is being connected
  *   SANDBOX_UP         the guest answers
  *   SANDBOX_LOST       one of the above failed, or QEMU or the connection to the guest has gone
- *   SANDBOX_STOPPING   sandbox_down(): first the helpers of the way up may end, then qbx-vm stop runs
- *   SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side
- *   SANDBOX_DOWN       nothing is left, or sandbox_down() may be tried again
+ *   SANDBOX_STOPPING   sandbox_down(): first the helpers of the way up may end, then qbx-vm stop
+ * runs SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side SANDBOX_DOWN nothing is
+ * left, or sandbox_down() may be tried again
  *
- * They follow each other in this order; failure leads to LOST from anywhere before STOPPING. Nothing
- * is undone before sandbox_down(), and sandbox_down() undoes everything, whether it was done or not: the
- * commands find out. What it needs is in box.json in the box's directory before the first helper
- * starts, so "delete" can do the same when this process is gone.
+ * They follow each other in this order; failure leads to LOST from anywhere before STOPPING.
+ * Nothing is undone before sandbox_down(), and sandbox_down() undoes everything, whether it was
+ * done or not: the commands find out. What it needs is in box.json in the box's directory before
+ * the first helper starts, so "delete" can do the same when this process is gone.
  */
 #ifndef SHIM_SANDBOX_H
 #define SHIM_SANDBOX_H
@@ -53,8 +53,8 @@ struct sandbox {
 	void *arg;
 
 	struct box box;
-	int dirfd;		/* the box's directory */
-	unsigned helpers;	/* running */
+	int dirfd;		 /* the box's directory */
+	unsigned helpers;	 /* running */
 	unsigned long long mark; /* when the present phase began, io_now_us() */
 
 	pid_t pid; /* QEMU; 0 before and after */
@@ -78,10 +78,11 @@ struct sandbox {
  * @doc: the document's input part; taken
  * Return: the sandbox; ops->up or ops->lost follows. Or NULL with @err and nothing left.
  */
-struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox_ops *ops, void *arg,
-			    struct qbx_err *err) _must_check_;
+struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox_ops *ops,
+			    void *arg, struct qbx_err *err) _must_check_;
 
-/** sandbox_suspect() - the guest failed us: unless QEMU's end explains it first, ops->lost follows. */
+/** sandbox_suspect() - the guest failed us: unless QEMU's end explains it first, ops->lost follows.
+ */
 void sandbox_suspect(struct sandbox *s, const char *why);
 
 /** sandbox_kill() - end QEMU at once; ops->lost follows. */
@@ -93,7 +94,8 @@ void sandbox_down(struct sandbox *s);
 /** sandbox_free() - forget it: after ops->down, or when the process ends. NULL is allowed. */
 void sandbox_free(struct sandbox *s);
 
-/** sandbox_time() - note in the document how long a phase took, from @since (io_now_us()) to now. */
+/** sandbox_time() - note in the document how long a phase took, from @since (io_now_us()) to now.
+ */
 void sandbox_time(struct sandbox *s, const char *phase, unsigned long long since);
 
 #endif

@@ -59,8 +59,8 @@ static int check_peer(int fd, struct qbx_err *err)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return err_sys(err, errno, "identify a peer");
 	if (peer.uid != 0 && peer.uid != geteuid())
-		return err_code(err, EX_NOPERM, "process %d of user %u may not connect", (int)peer.pid,
-				(unsigned)peer.uid);
+		return err_code(err, EX_NOPERM, "process %d of user %u may not connect",
+				(int)peer.pid, (unsigned)peer.uid);
 	return 0;
 }
 
@@ -75,7 +75,8 @@ static int serve_connection(struct serving *s, int fd, struct qbx_err *err)
 	if (!c)
 		return err_sys(err, ENOMEM, "serve a connection");
 	c->serving = s;
-	c->ttrpc = ttrpc_new(s->shim->loop, take_fd(&conn), service_methods, s->shim, on_closed, c, err);
+	c->ttrpc = ttrpc_new(s->shim->loop, take_fd(&conn), service_methods, s->shim, on_closed, c,
+			     err);
 	if (!c->ttrpc) {
 		free(c);
 		return -1;
@@ -153,7 +154,8 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	if (info->ssi_signo == SIGCHLD)
 		helpers_reap(&shim->helpers);
 	else
-		log_info("signal %u from process %u is ignored: containers are ended through containerd",
+		log_info("signal %u from process %u is ignored: containers are ended through "
+			 "containerd",
 			 info->ssi_signo, info->ssi_pid);
 }
 
@@ -186,8 +188,7 @@ static int take_listener(struct serving *s, struct qbx_err *err)
 	close(null);
 	if (io_set_nonblock(s->listener, 1) < 0)
 		return err_sys(err, errno, "take the listening socket");
-	s->listener_watch =
-		loop_add_fd(s->shim->loop, s->listener, EPOLLIN, on_connection, s, err);
+	s->listener_watch = loop_add_fd(s->shim->loop, s->listener, EPOLLIN, on_connection, s, err);
 	return s->listener_watch ? 0 : -1;
 }
 
@@ -210,9 +211,9 @@ static int set_up(struct shim *shim, struct serving *s, struct qbx_err *err)
 	if (!shim->loop)
 		return -1;
 	shim->helpers.loop = shim->loop;
-	shim->events = events_new(shim->loop,
-				  ttrpc_address && ttrpc_address[0] ? ttrpc_address : NULL,
-				  shim->namespace, err);
+	shim->events =
+		events_new(shim->loop, ttrpc_address && ttrpc_address[0] ? ttrpc_address : NULL,
+			   shim->namespace, err);
 	return shim->events && watch_signals(s, err) == 0 && take_listener(s, err) == 0 ? 0 : -1;
 }
 

@@ -12,7 +12,7 @@
 #include "ttrpc.h"
 
 #define SHIM_NAME "containerd-shim-qemubox-v1"
-#define SHIM_LOG "log"	     /* FIFO in the bundle, read by containerd */
+#define SHIM_LOG "log"	       /* FIFO in the bundle, read by containerd */
 #define SHIM_ADDRESS "address" /* file in the bundle, read by containerd */
 
 struct container;
@@ -35,7 +35,7 @@ struct shim {
 /* start.c - have a shim serve in the background, and say where */
 int start_main(const struct flags *f, struct qbx_err *err) _must_check_;
 
-/* serve.c - be that shim; standard input is the listening socket, the working directory the bundle */
+/* serve.c - be that shim: standard input is the listening socket, the bundle where we are */
 int serve_main(const struct flags *f, struct qbx_err *err) _must_check_;
 
 /** shim_quit() - end the loop once what was answered and published has left, or soon after. */

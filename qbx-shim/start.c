@@ -3,8 +3,8 @@
  * start.c - have a shim serve in the background, and say where
  *
  * containerd reads standard output and standard error of this process as one text, until both are
- * closed: the text must be the address alone, and the serving process must hold neither. That one gets
- * the listening socket as its standard input, so a connection waits there from the moment that
+ * closed: the text must be the address alone, and the serving process must hold neither. That one
+ * gets the listening socket as its standard input, so a connection waits there from the moment that
  * the address is known.
  */
 #include <errno.h>
@@ -61,9 +61,16 @@ static void adjust_oom_score(pid_t pid)
 
 static int spawn_server(const struct flags *f, int listener, struct qbx_err *err)
 {
-	const char *argv[] = { "/proc/self/exe", "-namespace", f->namespace, "-id", f->id,
-			       "-address", f->address ? f->address : "",
-			       f->debug ? "-debug=true" : "-debug=false", "serve", NULL };
+	const char *argv[] = { "/proc/self/exe",
+			       "-namespace",
+			       f->namespace,
+			       "-id",
+			       f->id,
+			       "-address",
+			       f->address ? f->address : "",
+			       f->debug ? "-debug=true" : "-debug=false",
+			       "serve",
+			       NULL };
 	const struct proc_fd fds[] = { { listener, STDIN_FILENO } };
 	struct proc_spec spec = {
 		.argv = argv, .fds = fds, .nfds = ARRAY_SIZE(fds), .netns = -1, .detach = 1

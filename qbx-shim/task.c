@@ -58,7 +58,7 @@ static int mounts_from_json(struct mounts *m, const json_t *array, struct qbx_er
 		return err_code(err, EX_DATAERR, "fs.mounts has %zu entries, not 1 to %u", n,
 				TASK_MOUNTS_MAX);
 	m->messages = calloc(n, sizeof(*m->messages));
-	m->pointers = calloc(n, sizeof(*m->pointers));
+	m->pointers = calloc(n, sizeof(Qemubox__Task__Mount *));
 	if (!m->messages || !m->pointers)
 		return err_sys(err, ENOMEM, "fs.mounts");
 	for (; m->n < n; m->n++) {

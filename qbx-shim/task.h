@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task.h - calls on the task service inside the guest, containerd.task.v3.Task as guest.h narrows it */
+/* task.h - calls on the task service inside the guest, containerd.task.v3.Task as guest.h narrows
+ * it */
 #ifndef SHIM_TASK_H
 #define SHIM_TASK_H
 

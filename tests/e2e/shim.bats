@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # containerd runs an image in VMs: what comes out, what is told, and what is left.
+# What is in single quotes is for the shell in the container.
+# shellcheck disable=SC2016
 
 bats_require_minimum_version 1.5.0
 
@@ -10,20 +12,24 @@ runtime=io.containerd.qemubox.v1
 setup_file() {
 	# shellcheck source=tests/hosts/containerd.sh
 	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
+	# An instrumented build has no image of its own.
+	build=${QBX_BUILD:-build}
+	archive=${QBX_IMAGE:-$BATS_TEST_DIRNAME/../../${build%-san}/qemubox-demo.tar}
 	containerd_start 3>&-
 	export containerd_pid
-	ctr image import --snapshotter erofs "${QBX_IMAGE:?is the demo image, an OCI archive}" >&2
+	ctr image import --snapshotter erofs "$archive" >&2
 	# The first box makes the bridge, which stays, and the disks of the image, which are a cache.
 	box warm-up true
 }
 
 teardown_file() {
+	# shellcheck source=tests/hosts/containerd.sh
 	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
 	containerd_stop
 }
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	things > before
 }
 
@@ -35,6 +41,7 @@ teardown() {
 
 # All that a box might leave: processes, namespaces, links, mounts, sockets, addresses, state.
 things() {
+	# shellcheck disable=SC2009 # pgrep has no mind for several names
 	ps -eo comm= | grep -E 'qemu|shim|vhost|qbx|crun' | sort || :
 	ip netns list
 	ip -o link show | sed 's/^[0-9]*: \([^@:]*\).*/\1/' | sort
@@ -153,6 +160,7 @@ box() {
 	box orphan sh -c 'echo up; exec sleep 1000' > ready &
 	pid=$!
 	read -r _ < ready
+	# shellcheck disable=SC2094 # a FIFO
 	ctr events > events 3>&- &
 	watcher=$!
 	exec 5< events
@@ -172,6 +180,7 @@ box() {
 
 @test "events come in order" {
 	mkfifo events
+	# shellcheck disable=SC2094 # a FIFO
 	ctr events > events 3>&- &
 	watcher=$!
 	exec 5< events

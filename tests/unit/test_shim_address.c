@@ -76,8 +76,9 @@ static void too_long_is_refused(void **state)
 	struct sockaddr_un un;
 
 	(void)state;
-	assert_int_equal(address_make(&un, "/a/directory/whose/name/alone/is/as/long/as/a/socket", &f,
-				      dir, &err), -1);
+	assert_int_equal(address_make(&un, "/a/directory/whose/name/alone/is/as/long/as/a/socket",
+				      &f, dir, &err),
+			 -1);
 	assert_int_equal(err.sys, ENAMETOOLONG);
 }
 

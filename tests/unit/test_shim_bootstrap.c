@@ -19,8 +19,12 @@ static void params(void **state)
 {
 	(void)state;
 	/* fields 1 and 2, a log level (3), an extension (8) and a socket directory (9) */
-	assert_int_equal(DECODE("\x0a\x04" "demo\x12\x07" "default\x18\x02" "\x42\x02\x0a\x00"
-				"\x4a\x04/run"), 0);
+	assert_int_equal(DECODE("\x0a\x04"
+				"demo\x12\x07"
+				"default\x18\x02"
+				"\x42\x02\x0a\x00"
+				"\x4a\x04/run"),
+			 0);
 	assert_true(b.params);
 	assert_string_equal(b.socket_dir, "/run");
 }
@@ -30,10 +34,15 @@ static void options_or_nothing(void **state)
 	(void)state;
 	assert_int_equal(decode(NULL, 0), 0);
 	assert_false(b.params);
-	assert_int_equal(DECODE("\x0a\x09" "some.type\x12\x03\x01\x02\x03"), 0);
+	assert_int_equal(DECODE("\x0a\x09"
+				"some.type\x12\x03\x01\x02\x03"),
+			 0);
 	assert_false(b.params);
 	/* of another task: not ours to answer in JSON */
-	assert_int_equal(DECODE("\x0a\x05" "other\x12\x07" "default\x4a\x03run"), 0);
+	assert_int_equal(DECODE("\x0a\x05"
+				"other\x12\x07"
+				"default\x4a\x03run"),
+			 0);
 	assert_false(b.params);
 	assert_string_equal(b.socket_dir, "");
 }
@@ -43,7 +52,10 @@ static void refused(void **state)
 	(void)state;
 	assert_int_equal(DECODE("\xff\xff\xff"), -1);
 	assert_int_equal(err.code, EX_DATAERR);
-	assert_int_equal(DECODE("\x0a\x04" "demo\x12\x07" "default\x4a\x03run"), -1);
+	assert_int_equal(DECODE("\x0a\x04"
+				"demo\x12\x07"
+				"default\x4a\x03run"),
+			 -1);
 	assert_non_null(strstr(err.msg, "absolute"));
 }
 

@@ -47,10 +47,14 @@ static void accepted(void **state)
 	struct qbx_err err;
 
 	(void)state;
-	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"}]}}",
-			      &err), 0);
+	assert_int_equal(
+		READ("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"}]}}",
+		     &err),
+		0);
 	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"\"}]},"
-			      "\"process\":{\"terminal\":false}}", &err), 0);
+			      "\"process\":{\"terminal\":false}}",
+			      &err),
+			 0);
 }
 
 static void refused(void **state)
@@ -63,12 +67,16 @@ static void refused(void **state)
 	assert_non_null(strstr(err.msg, "no network namespace"));
 	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"}]}}", &err), -1);
 	assert_non_null(strstr(err.msg, "no network namespace"));
-	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"/proc/1/ns/net\"}]}}",
-			      &err), -1);
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"/proc/"
+			      "1/ns/net\"}]}}",
+			      &err),
+			 -1);
 	assert_int_equal(err.sys, ENOTSUP);
 	assert_non_null(strstr(err.msg, "/proc/1/ns/net"));
 	assert_int_equal(READ("{\"process\":{\"terminal\":true},"
-			      "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}", &err), -1);
+			      "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}",
+			      &err),
+			 -1);
 	assert_non_null(strstr(err.msg, "terminal"));
 }
 

@@ -4,10 +4,10 @@
 
 #include "qbx-shim/flags.c"
 
-#define PARSE(f, err, ...)                                                                         \
-	({                                                                                         \
-		const char *argv[] = { "shim", __VA_ARGS__, NULL };                                \
-		flags_parse(f, (int)ARRAY_SIZE(argv) - 1, (char **)argv, err);                     \
+#define PARSE(f, err, ...)                                                     \
+	({                                                                     \
+		const char *argv[] = { "shim", __VA_ARGS__, NULL };            \
+		flags_parse(f, (int)ARRAY_SIZE(argv) - 1, (char **)argv, err); \
 	})
 
 static void as_containerd_starts_one(void **state)
@@ -33,7 +33,8 @@ static void dashes_and_equals(void **state)
 	struct qbx_err err = { 0 };
 
 	(void)state;
-	assert_int_equal(PARSE(&f, &err, "--id=a=b", "-debug", "--bundle", "/b", "delete", "-id", "c"), 0);
+	assert_int_equal(
+		PARSE(&f, &err, "--id=a=b", "-debug", "--bundle", "/b", "delete", "-id", "c"), 0);
 	assert_string_equal(f.id, "a=b");
 	assert_string_equal(f.bundle, "/b");
 	assert_true(f.debug);

@@ -88,8 +88,10 @@ static void a_document_comes_back(void **state)
 static void an_error_object(void **state)
 {
 	(void)state;
-	run_script("echo warning >&2; echo '{\"error\":{\"stage\":\"qbx-net\",\"code\":78,\"errno\":2,"
-		   "\"message\":\"no\\u0007 plugin\",\"hint\":\"install it\"}}' >&2; exit 78", 5000);
+	run_script(
+		"echo warning >&2; echo '{\"error\":{\"stage\":\"qbx-net\",\"code\":78,\"errno\":2,"
+		"\"message\":\"no\\u0007 plugin\",\"hint\":\"install it\"}}' >&2; exit 78",
+		5000);
 	assert_null(got);
 	assert_int_equal(failure.code, 78);
 	assert_int_equal(failure.sys, 2);
@@ -149,7 +151,9 @@ static void input_need_not_be_read(void **state)
 
 static void missing_program(void **state)
 {
-	const struct helper_spec spec = { .program = "no-such-helper", .verb = "v", .timeout_ms = 1000 };
+	const struct helper_spec spec = { .program = "no-such-helper",
+					  .verb = "v",
+					  .timeout_ms = 1000 };
 	json_auto_t *doc = json_object();
 	struct qbx_err err = { 0 };
 

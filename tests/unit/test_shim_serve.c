@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The real shim, between a client and a guest that this test is itself. Scripts stand in for the other
- * commands, so that each can be made to fail; what they were asked for is compared.
+ * The real shim, between a client and a guest that this test is itself. Scripts stand in for the
+ * other commands, so that each can be made to fail; what they were asked for is compared.
  */
 #include "unit.h"
 
@@ -59,11 +59,12 @@ static char *get(const char *name)
 }
 
 /* Each notes its verb, fails if it is told to, and else adds its key. */
-static const char prologue[] = "#!/bin/sh\ncd \"${0%/*}/..\"\necho \"${0##*/} $2\" >> calls\n"
-			       "if [ -e \"fail-$2\" ]; then\n"
-			       "  echo '{\"error\":{\"stage\":\"'\"${0##*/}\"'\",\"code\":69,\"errno\":2,"
-			       "\"message\":\"'\"$2\"' broke\",\"hint\":\"mend it\"}}' >&2; exit 69; fi\n"
-			       "[ ! -e \"slow-$2\" ] || sleep 1\n";
+static const char prologue[] =
+	"#!/bin/sh\ncd \"${0%/*}/..\"\necho \"${0##*/} $2\" >> calls\n"
+	"if [ -e \"fail-$2\" ]; then\n"
+	"  echo '{\"error\":{\"stage\":\"'\"${0##*/}\"'\",\"code\":69,\"errno\":2,"
+	"\"message\":\"'\"$2\"' broke\",\"hint\":\"mend it\"}}' >&2; exit 69; fi\n"
+	"[ ! -e \"slow-$2\" ] || sleep 1\n";
 
 static const char net_script[] = "[ \"$2\" = add ] || exec cat\nsed 's/}$/,\"net\":{}}/'\n";
 static const char fs_script[] =
@@ -78,7 +79,9 @@ static const char vm_script[] =
 	"  setsid sleep 1000 < /dev/null > /dev/null 2>&1 &\n"
 	"  echo $! > vmpid\n"
 	"  start=$(cut -d' ' -f22 /proc/$!/stat)\n"
-	"  vm=\"{\\\"pid\\\":$!,\\\"start\\\":$start,\\\"vsock\\\":{\\\"transport\\\":\\\"vhost-user\\\"}}\"\n"
+	"  "
+	"vm=\"{\\\"pid\\\":$!,\\\"start\\\":$start,\\\"vsock\\\":{\\\"transport\\\":\\\"vhost-"
+	"user\\\"}}\"\n"
 	"  head -c 32 /dev/zero | tr '\\0' t > $box/token\n"
 	"  ln -s \"$PWD/guest.sock\" $box/vsock.sock\n"
 	"  echo \"$vm\" > $box/vm.json\n"
@@ -99,7 +102,8 @@ static void copy_shim(void)
 	char command[512];
 
 	assert_non_null(from);
-	snprintf(command, sizeof(command), "cp %s/containerd-shim-qemubox-v1 %s", from, path_of("bin/"));
+	snprintf(command, sizeof(command), "cp %s/containerd-shim-qemubox-v1 %s", from,
+		 path_of("bin/"));
 	assert_int_equal(system(command), 0);
 }
 
@@ -343,7 +347,7 @@ static void serve_ms(unsigned ms)
 	assert_int_equal(loop_run(loop, &err), 0);
 }
 
-#define ID_REQUEST(type, var, upper)                                     \
+#define ID_REQUEST(type, var, upper)                                                 \
 	Qemubox__Task__##type##Request var = QEMUBOX__TASK__##upper##_REQUEST__INIT; \
 	var.id = (char *)"demo"
 
@@ -451,8 +455,15 @@ static void shutdown_shim(void)
 
 static void run_shim(const char *action, const char *input, size_t len, struct proc_output *o)
 {
-	const char *argv[] = { path_of("bin/containerd-shim-qemubox-v1"), "-namespace", "default",
-			       "-address", "/run/c.sock", "-id", "demo", action, NULL };
+	const char *argv[] = { path_of("bin/containerd-shim-qemubox-v1"),
+			       "-namespace",
+			       "default",
+			       "-address",
+			       "/run/c.sock",
+			       "-id",
+			       "demo",
+			       action,
+			       NULL };
 	const struct proc_spec spec = { .argv = argv, .cwd = bundle, .netns = -1 };
 
 	assert_int_equal(proc_run(&spec, input, len, 65536, 10000, o, &err), 0);
@@ -466,7 +477,10 @@ static void start_shim(void)
 	json_t *j;
 	int fd, n;
 
-	n = snprintf(params, sizeof(params), "\x0a\x04" "demo\x12\x07" "default\x4a%c%s",
+	n = snprintf(params, sizeof(params),
+		     "\x0a\x04"
+		     "demo\x12\x07"
+		     "default\x4a%c%s",
 		     (int)strlen(path_of("s")), path_of("s"));
 	run_shim("start", params, (size_t)n, &o);
 	assert_string_equal(o.err, "");
@@ -631,7 +645,8 @@ static void each_helper_may_fail(void **state)
 	(void)state;
 	create_fails_at("fail-add", "qbx-net: add broke (mend it)", "qbx-vm stop\n");
 	create_fails_at("fail-prepare", "qbx-fs: prepare broke (mend it)", "qbx-vm stop\n");
-	create_fails_at("fail-start", "qbx-vm: start broke (mend it)", "qbx-vm start\nqbx-vm stop\n");
+	create_fails_at("fail-start", "qbx-vm: start broke (mend it)",
+			"qbx-vm start\nqbx-vm stop\n");
 	assert_string_equal(topics, "");
 	/* and nothing of that is in the way of a better try */
 	assert_int_equal(create(&a), TTRPC_OK);

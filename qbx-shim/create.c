@@ -11,8 +11,6 @@
 #include "log.h"
 #include "task.h"
 
-#define GUEST_BUNDLES "/run/bundles" /* in the guest: one directory a container */
-
 /* ---- failure ---- */
 
 void container_abort(struct container *c, const struct qbx_err *why)
@@ -126,7 +124,7 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 	struct container *c = arg;
 	json_t *mounts = json_object_get(json_object_get(c->sandbox->box.doc, "fs"), "mounts");
 	struct qbx_err own = { .stage = "guest" };
-	char bundle[sizeof(GUEST_BUNDLES) + BOX_NAME_MAX + 1];
+	uint32_t streams[TASK_STREAMS];
 
 	if (err) {
 		own = *err;
@@ -135,10 +133,10 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 	}
 	sandbox_time(c->sandbox, "stdio", c->mark);
 	c->mark = io_now_us();
-	snprintf(bundle, sizeof(bundle), GUEST_BUNDLES "/%s", c->id);
 	if (!c->sandbox->control) /* just gone: the sandbox is about to say so */
 		return;
-	if (task_create(c->sandbox->control, c->id, bundle, c->spec, c->spec_len, mounts, &c->io,
+	fifos_numbers(&c->io, streams);
+	if (task_create(c->sandbox->control, c->id, c->spec, c->spec_len, mounts, streams,
 			on_guest_created, c, &own) < 0)
 		container_abort(c, &own);
 }

@@ -202,12 +202,10 @@ int fifos_start(struct fifos *io, struct qbx_err *err)
 	return f->stream ? 0 : -1;
 }
 
-const char *fifos_name(const struct fifos *io, int which, char *buf)
+void fifos_numbers(const struct fifos *io, uint32_t numbers[FIFO_COUNT])
 {
-	if (io->f[which].number == 0)
-		return "";
-	snprintf(buf, 32, GUEST_STREAM_PREFIX "%u", (unsigned)io->f[which].number);
-	return buf;
+	for (int i = 0; i < FIFO_COUNT; i++)
+		numbers[i] = io->f[i].number;
 }
 
 /* ---- draining ---- */

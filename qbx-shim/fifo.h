@@ -77,8 +77,8 @@ int fifos_dial(struct fifos *io, const struct guest *g, uint32_t *next_number,
 /** fifos_start() - open stdin and let it flow. Return: 0, or -1 with @err. */
 int fifos_start(struct fifos *io, struct qbx_err *err) _must_check_;
 
-/** fifos_name() - "stream:N" for the guest, or "" ; @buf holds 32 bytes. */
-const char *fifos_name(const struct fifos *io, int which, char *buf);
+/** fifos_numbers() - the guest's streams, in the order of the enum; 0 for none. */
+void fifos_numbers(const struct fifos *io, uint32_t numbers[FIFO_COUNT]);
 
 /**
  * fifos_drain() - wait for the output's end; a second call only replaces @stall_ms

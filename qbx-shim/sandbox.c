@@ -11,10 +11,10 @@
 #include "json.h"
 #include "log.h"
 #include "proc.h"
+#include "tail.h"
 
 #define CONTROL_MS 10000u /* for the guest to take the control connection */
 #define GRACE_MS 500u	  /* for QEMU to end, and so to say why, when the guest has gone quiet */
-#define QUOTE_MAX 65536u  /* of QEMU's own output that is looked at */
 
 /* A chain of plugins is not interrupted half-way: its undoing could overtake it. */
 static const struct helper_spec net_add = { "qbx-net", "add", NULL, 60000, 1 };
@@ -83,24 +83,6 @@ static void lost(struct sandbox *s, const struct qbx_err *err)
 		s->ops->lost(s->arg, err);
 }
 
-/* The last line of a file in the box's directory, or "". */
-static void last_words(struct sandbox *s, const char *file, char *words, size_t size)
-{
-	_cleanup_free_ char *text = NULL;
-	struct qbx_err err = { 0 };
-	const char *last = "";
-	char *rest = NULL;
-	size_t len;
-
-	words[0] = '\0';
-	if (io_read_file(s->dirfd, file, QUOTE_MAX, &text, &len, &err) < 0)
-		return;
-	for (char *l = strtok_r(text, "\r\n", &rest); l; l = strtok_r(NULL, "\r\n", &rest))
-		last = l;
-	snprintf(words, size, "%s", last);
-	err_clean(words);
-}
-
 static void on_vm_end(void *arg, uint32_t events)
 {
 	struct sandbox *s = arg;
@@ -108,9 +90,9 @@ static void on_vm_end(void *arg, uint32_t events)
 	char words[200];
 
 	(void)events;
-	last_words(s, "qemu.log", words, sizeof(words));
+	tail_line(s->dirfd, "qemu.log", words, sizeof(words));
 	if (!words[0])
-		last_words(s, "console.log", words, sizeof(words));
+		tail_panic(s->dirfd, "console.log", words, sizeof(words));
 	err_code(&err, EX_UNAVAILABLE, "QEMU ended unasked%s%s", words[0] ? ": " : "", words);
 	lost(s, &err);
 }

@@ -23,6 +23,7 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
+#include "tail.h"
 #include "vm.h"
 
 /* What is only held while the VM starts. */
@@ -121,7 +122,7 @@ int vm_why_gone(const struct vm *vm, struct qbx_err *err)
 	tail_line(vm->dirfd, VM_FILE_QEMU_LOG, said, sizeof(said));
 	if (strstr(said, ": warning: "))
 		said[0] = '\0'; /* QEMU says why it ends last: so that was nothing */
-	tail_panic(vm->dirfd, console, sizeof(console));
+	tail_panic(vm->dirfd, VM_FILE_CONSOLE, console, sizeof(console));
 	if (vm->qemu_status == 0)
 		err_code(err, EX_UNAVAILABLE, "the guest powered off");
 	else if (vm->qemu_status > 128)
@@ -269,7 +270,7 @@ static int await(struct boot *b, const char *what, struct qbx_err *err)
 		*err = b->err;
 		return -1;
 	}
-	tail_panic(vm->dirfd, err->hint, sizeof(err->hint));
+	tail_panic(vm->dirfd, VM_FILE_CONSOLE, err->hint, sizeof(err->hint));
 	return err_sys(err, ETIMEDOUT, "wait for %s", what);
 }
 

@@ -47,10 +47,20 @@ static int run_in(struct vm *vm, const json_t *spec, const struct cli *cli, stru
 	vm->die_with_us = true;
 	if (vm_boot(vm, err) < 0)
 		return vm->signal ? 128 + vm->signal : -1;
-	ret = task_run(vm, spec, cli->box_path != NULL, &status, err);
+	ret = foreground_run(vm, spec, cli->box_path != NULL, &status, err);
 	if (end(vm, ret, err) < 0)
 		return -1;
 	return report(vm, status, err);
+}
+
+static int check_rootfs(const struct box *box, struct qbx_err *err)
+{
+	json_t *fs = json_object_get(box->doc, "fs");
+
+	if (json_array_size(json_object_get(fs, "mounts")) > 0)
+		return 0;
+	err_code(err, EX_DATAERR, "box %s: no \"fs.mounts\" in the document: nothing to run", box->key);
+	return err_hint(err, "qbx-fs prepare comes before qbx-vm run");
 }
 
 static int run(struct cli *cli, struct qbx_err *err)
@@ -60,7 +70,7 @@ static int run(struct cli *cli, struct qbx_err *err)
 	struct vm vm;
 	int ret;
 
-	if (cli_read_box(cli, &box, err) < 0)
+	if (cli_read_box(cli, &box, err) < 0 || check_rootfs(&box, err) < 0)
 		return -1;
 	spec = spec_make(&box, cli->args, cli->nargs, err);
 	if (!spec || vm_init(&vm, cli, &box, err) < 0)

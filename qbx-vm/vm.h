@@ -232,14 +232,6 @@ int unix_listen(int dirfd, const char *name, struct qbx_err *err) _must_check_;
 /** unix_connect() - Return: a connected descriptor, or -1 with errno. */
 int unix_connect(int dirfd, const char *name);
 
-/* ---- tail.c ---- */
-
-/** tail_line() - the last line with text in a file, cleaned; "" when there is none. */
-void tail_line(int dirfd, const char *name, char *buf, size_t size);
-
-/** tail_panic() - why the guest's kernel gave up, from console.log; else its last line. */
-void tail_panic(int dirfd, char *buf, size_t size);
-
 /* ---- boot.c ---- */
 
 /* A VM and what this process holds of it. */
@@ -260,7 +252,7 @@ struct vm {
 	int signal;	 /* the last one that came, or 0 */
 	struct hello hello;
 	uint8_t token[GUEST_TOKEN_LEN];
-	/* Called when QEMU or the helper ends, or a signal comes; boot and task set it in turn. */
+	/* Called when QEMU or the helper ends, or a signal comes; boot and foreground set it in turn. */
 	void (*notify)(void *arg);
 	void *notify_arg;
 };
@@ -352,19 +344,19 @@ json_t *qmp_execute(int dirfd, const char *command, unsigned timeout_ms,
 json_t *spec_make(const struct box *box, char *const *args, int nargs,
 		  struct qbx_err *err) _must_check_;
 
-/* ---- task.c ---- */
+/* ---- foreground.c ---- */
 
 /**
- * task_run() - run the box's container in the foreground
+ * foreground_run() - run the box's container in the foreground
  * @spec: OCI specification
  * @with_stdin: descriptor 0 is the container's; else its stdin is empty
  * @status: set to the container's exit status
  * Return: 0, or -1 with @err (code 126 or 127 when the command cannot be run or is not found).
  */
-int task_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
+int foreground_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
 	     struct qbx_err *err) _must_check_;
 
-/** task_exit_code() - 126, 127 or EX_UNAVAILABLE, from the text of a failed Create or Start. */
-int task_exit_code(const char *message);
+/** foreground_exit_code() - 126, 127 or EX_UNAVAILABLE, from the text of a failed Create or Start. */
+int foreground_exit_code(const char *message);
 
 #endif

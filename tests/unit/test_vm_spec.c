@@ -2,12 +2,8 @@
 /* the container's specification, and what else qbx-vm makes of texts */
 #include "unit.h"
 
-#include <fcntl.h>
-
-#include "io.h"
 #include "qbx-vm/accel.c"
 #include "qbx-vm/spec.c"
-#include "qbx-vm/tail.c"
 
 static json_t *make(const char *text, const char *const *args, int nargs, struct qbx_err *err)
 {
@@ -134,36 +130,6 @@ static void a_cpu_shows_its_virtualisation_as_a_word(void **state)
 	assert_false(accel_cpu_virtualises(""));
 }
 
-static void the_last_words_are_found_and_cleaned(void **state)
-{
-	char dir[] = "/tmp/qbx-tail-XXXXXX", line[200], *long_text = malloc(20001);
-	struct qbx_err err = { 0 };
-	int dirfd;
-
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	tail_line(dirfd, "absent", line, sizeof(line));
-	assert_string_equal(line, "");
-	assert_int_equal(io_write_file(dirfd, "f", 0600, "one\ntwo\033[0m\r\n\n", 15, &err), 0);
-	tail_line(dirfd, "f", line, sizeof(line));
-	assert_string_equal(line, "two [0m");
-	memset(long_text, 'a', 20000);
-	long_text[20000] = '\n';
-	assert_int_equal(io_write_file(dirfd, "f", 0600, long_text, 20001, &err), 0);
-	tail_line(dirfd, "f", line, sizeof(line));
-	assert_int_equal(strlen(line), sizeof(line) - 1);
-	assert_int_equal(io_write_file(dirfd, VM_FILE_CONSOLE, 0600,
-				       "[1] Kernel panic - not syncing: x\n[1] Rebooting\n", 48,
-				       &err),
-			 0);
-	tail_panic(dirfd, line, sizeof(line));
-	assert_string_equal(line, "Kernel panic - not syncing: x");
-	free(long_text);
-	close(dirfd);
-	assert_int_equal(io_remove_tree(AT_FDCWD, dir, &err), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,7 +139,6 @@ int main(void)
 		cmocka_unit_test(what_cannot_run_is_said),
 		cmocka_unit_test(an_argument_must_be_utf8),
 		cmocka_unit_test(a_cpu_shows_its_virtualisation_as_a_word),
-		cmocka_unit_test(the_last_words_are_found_and_cleaned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

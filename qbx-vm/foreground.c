@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task.c - one container of a VM, in the foreground
+ * foreground.c - one container of a VM, in the foreground
  *
  * Theory of Operation
  *
@@ -19,11 +19,11 @@
 #include "json.h"
 #include "log.h"
 #include "stream.h"
-#include "task.pb-c.h"
+#include "task.h"
 #include "ttrpc.h"
 #include "vm.h"
 
-enum { IN, OUT, ERR, NSTREAMS };
+#define STREAM_NUMBER(which) ((uint32_t)(which) + 1) /* of the guest's: 0 means none */
 
 static const char *const stream_names[] = { "standard input", "standard output", "standard error" };
 
@@ -43,12 +43,9 @@ struct task {
 	struct guest guest;
 	struct dial *dial;
 	struct ttrpc_conn *conn;
-	struct channel channel[NSTREAMS];
+	struct channel channel[TASK_STREAMS];
 	unsigned dialling;
-	const char *bundle;
 	char *spec; /* JSON text */
-	Qemubox__Task__Mount **mounts;
-	size_t nmounts;
 	bool started, exited, over;
 	bool no_reader; /* it is being ended because nobody reads its standard output */
 	unsigned nsignals;
@@ -77,7 +74,7 @@ static void fail_rpc(struct task *t, enum ttrpc_code code, const char *what, con
 
 	if (code == TTRPC_CANCELLED || t->over)
 		return;
-	err_code(&t->err, task_exit_code(message), "%s: %s", what, message);
+	err_code(&t->err, foreground_exit_code(message), "%s: %s", what, message);
 	if (code != TTRPC_UNAVAILABLE ||
 	    !loop_add_timer(t->vm->loop, VM_GONE_MS, on_patience, t, &err))
 		over(t);
@@ -85,11 +82,11 @@ static void fail_rpc(struct task *t, enum ttrpc_code code, const char *what, con
 
 static void check_over(struct task *t)
 {
-	if (t->exited && t->channel[OUT].ended && t->channel[ERR].ended)
+	if (t->exited && t->channel[TASK_STDOUT].ended && t->channel[TASK_STDERR].ended)
 		over(t);
 }
 
-int task_exit_code(const char *message)
+int foreground_exit_code(const char *message)
 {
 	/* crun speaks of the "executable" when it looks for the program, and of nothing else so. */
 	if (!strstr(message, "executable"))
@@ -108,14 +105,8 @@ static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 
 static void send_signal(struct task *t, int sig)
 {
-	Qemubox__Task__KillRequest request = QEMUBOX__TASK__KILL_REQUEST__INIT;
-
-	if (!t->conn)
-		return;
-	request.id = (char *)t->vm->box->id;
-	request.signal = (uint32_t)sig;
-	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Kill", &request.base, VM_RPC_MS,
-		      &qemubox__task__empty__descriptor, on_killed, t);
+	if (t->conn)
+		task_kill(t->conn, t->vm->box->id, (uint32_t)sig, false, on_killed, t);
 }
 
 /* ---- streams ---- */
@@ -150,12 +141,12 @@ static void on_stream_end(void *arg, enum stream_end end)
 
 	c->stream = NULL;
 	c->ended = true;
-	if (c->which != IN && end == STREAM_BROKEN && !t->err.code)
+	if (c->which != TASK_STDIN && end == STREAM_BROKEN && !t->err.code)
 		err_code(&t->err, EX_UNAVAILABLE, "%s of the container was cut off",
 			 stream_names[c->which]);
-	if (c->which != IN && end == STREAM_SINK_GONE && c->is_file && !t->err.code)
+	if (c->which != TASK_STDIN && end == STREAM_SINK_GONE && c->is_file && !t->err.code)
 		err_code(&t->err, EX_UNAVAILABLE, "%s takes no more", stream_names[c->which]);
-	if (c->which == OUT && end == STREAM_SINK_GONE && !c->is_file)
+	if (c->which == TASK_STDOUT && end == STREAM_SINK_GONE && !c->is_file)
 		on_no_reader(t);
 	check_over(t);
 }
@@ -187,17 +178,17 @@ static int open_locals(struct task *t, bool with_stdin, struct qbx_err *err)
 {
 	struct channel *c = t->channel;
 
-	c[IN].local = with_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : -1;
-	c[OUT].local = open_sink(STDOUT_FILENO, &c[OUT].is_file, err);
-	c[ERR].local = open_sink(STDERR_FILENO, &c[ERR].is_file, err);
-	for (int i = 0; i < NSTREAMS; i++)
+	c[TASK_STDIN].local = with_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : -1;
+	c[TASK_STDOUT].local = open_sink(STDOUT_FILENO, &c[TASK_STDOUT].is_file, err);
+	c[TASK_STDERR].local = open_sink(STDERR_FILENO, &c[TASK_STDERR].is_file, err);
+	for (int i = 0; i < TASK_STREAMS; i++)
 		c[i].wanted = c[i].local >= 0;
-	return c[OUT].wanted && c[ERR].wanted ? 0 : -1;
+	return c[TASK_STDOUT].wanted && c[TASK_STDERR].wanted ? 0 : -1;
 }
 
 static int start_streams(struct task *t)
 {
-	for (int i = 0; i < NSTREAMS; i++) {
+	for (int i = 0; i < TASK_STREAMS; i++) {
 		struct channel *c = &t->channel[i];
 		int local, sock;
 
@@ -206,7 +197,7 @@ static int start_streams(struct task *t)
 		local = take_fd(&c->local);
 		sock = take_fd(&c->sock);
 		c->stream =
-			i == IN ? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
+			i == TASK_STDIN ? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
 				: stream_recv(t->vm->loop, sock, local, on_stream_end, c, &t->err);
 		if (!c->stream)
 			return -1;
@@ -228,14 +219,13 @@ static void on_exit_status(void *arg, enum ttrpc_code code, const ProtobufCMessa
 	}
 	t->exited = true;
 	t->status = t->no_reader ? 128 + SIGPIPE : (int)(r->exit_status & 0xff);
-	stream_free(take_ptr(t->channel[IN].stream));
+	stream_free(take_ptr(t->channel[TASK_STDIN].stream));
 	check_over(t);
 }
 
 static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 		       const char *message)
 {
-	Qemubox__Task__WaitRequest request = QEMUBOX__TASK__WAIT_REQUEST__INIT;
 	struct task *t = arg;
 
 	(void)reply;
@@ -245,15 +235,12 @@ static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 	}
 	phase_mark(&t->vm->phases, "start");
 	t->started = true;
-	request.id = (char *)t->vm->box->id;
-	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Wait", &request.base, 0,
-		      &qemubox__task__wait_response__descriptor, on_exit_status, t);
+	task_wait(t->conn, t->vm->box->id, on_exit_status, t);
 }
 
 static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 		       const char *message)
 {
-	Qemubox__Task__StartRequest request = QEMUBOX__TASK__START_REQUEST__INIT;
 	struct task *t = arg;
 
 	(void)reply;
@@ -266,30 +253,19 @@ static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 		over(t);
 		return;
 	}
-	request.id = (char *)t->vm->box->id;
-	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Start", &request.base, VM_RPC_MS,
-		      &qemubox__task__start_response__descriptor, on_started, t);
+	task_start(t->conn, t->vm->box->id, on_started, t);
 }
 
 static void create(struct task *t)
 {
-	Qemubox__Task__CreateRequest request = QEMUBOX__TASK__CREATE_REQUEST__INIT;
-	Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
-	static char names[NSTREAMS][sizeof("stream:1")] = { "stream:1", "stream:2", "stream:3" };
+	json_t *mounts = json_object_get(json_object_get(t->vm->box->doc, "fs"), "mounts");
+	uint32_t streams[TASK_STREAMS];
 
-	options.type_url = (char *)GUEST_SPEC_TYPE;
-	options.value.data = (uint8_t *)t->spec;
-	options.value.len = strlen(t->spec);
-	request.id = (char *)t->vm->box->id;
-	request.bundle = (char *)t->bundle;
-	request.n_rootfs = t->nmounts;
-	request.rootfs = t->mounts;
-	request.stdin = t->channel[IN].wanted ? names[IN] : (char *)"";
-	request.stdout = names[OUT];
-	request.stderr = names[ERR];
-	request.options = &options;
-	ttrpc_request(t->conn, GUEST_TASK_SERVICE, "Create", &request.base, VM_RPC_MS,
-		      &qemubox__task__create_response__descriptor, on_created, t);
+	for (int i = 0; i < TASK_STREAMS; i++)
+		streams[i] = t->channel[i].wanted ? STREAM_NUMBER(i) : 0;
+	if (task_create(t->conn, t->vm->box->id, t->spec, strlen(t->spec), mounts, streams,
+			on_created, t, &t->err) < 0)
+		over(t);
 }
 
 /*
@@ -373,12 +349,12 @@ static int dial_all(struct task *t, struct qbx_err *err)
 	if (!t->dial)
 		return -1;
 	t->dialling = 1;
-	for (int i = 0; i < NSTREAMS; i++) {
+	for (int i = 0; i < TASK_STREAMS; i++) {
 		struct channel *c = &t->channel[i];
 
 		if (!c->wanted)
 			continue;
-		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, (uint32_t)i + 1,
+		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, STREAM_NUMBER(i),
 				     VM_DIAL_MS, on_channel, c, err);
 		if (!c->dial)
 			return -1;
@@ -389,62 +365,16 @@ static int dial_all(struct task *t, struct qbx_err *err)
 
 /* ---- the whole ---- */
 
-static void free_mounts(struct task *t)
-{
-	for (size_t i = 0; t->mounts && i < t->nmounts; i++) {
-		if (!t->mounts[i])
-			continue;
-		free(t->mounts[i]->options);
-		free(t->mounts[i]);
-	}
-	free(t->mounts);
-}
-
-/* Strings are borrowed from the document. */
-static int take_mounts(struct task *t, struct qbx_err *err)
-{
-	json_t *fs = json_object_get(t->vm->box->doc, "fs");
-	json_t *list = json_object_get(fs, "mounts"), *item, *options;
-	json_error_t je;
-	size_t i;
-
-	if (json_array_size(list) == 0) {
-		err_code(err, EX_DATAERR, "the document has no \"fs.mounts\": nothing to run");
-		return err_hint(err, "qbx-fs prepare comes before qbx-vm run");
-	}
-	t->mounts = calloc(json_array_size(list), sizeof(void *));
-	if (!t->mounts)
-		return err_sys(err, ENOMEM, "take the mounts");
-	t->nmounts = json_array_size(list);
-	json_array_foreach (list, i, item) {
-		Qemubox__Task__Mount *m = t->mounts[i] = malloc(sizeof(*m));
-
-		if (!m)
-			return err_sys(err, ENOMEM, "take the mounts");
-		qemubox__task__mount__init(m);
-		options = NULL;
-		if (json_unpack_ex(item, &je, 0, "{s:s, s:s, s?s, s?o}", "type", &m->type, "source",
-				   &m->source, "target", &m->target, "options", &options) < 0)
-			return err_code(err, EX_DATAERR, "fs.mounts: %s", je.text);
-		m->options = (char **)json_strv(options, "fs.mounts: options", err);
-		if (!m->options)
-			return -1;
-		m->n_options = json_array_size(options);
-	}
-	return 0;
-}
-
 static void task_free(struct task *t)
 {
 	ttrpc_free(take_ptr(t->conn));
 	guest_dial_cancel(t->dial);
-	for (int i = 0; i < NSTREAMS; i++) {
+	for (int i = 0; i < TASK_STREAMS; i++) {
 		guest_dial_cancel(t->channel[i].dial);
 		stream_free(t->channel[i].stream);
 		cleanup_closep(&t->channel[i].local);
 		cleanup_closep(&t->channel[i].sock);
 	}
-	free_mounts(t);
 	free(t->spec);
 	guest_close(&t->guest);
 }
@@ -464,18 +394,17 @@ static int run_loop(struct task *t, struct qbx_err *err)
 	return -1;
 }
 
-int task_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status, struct qbx_err *err)
+int foreground_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
+		   struct qbx_err *err)
 {
-	const char *bundle = json_string_value(json_object_get(vm->box->doc, "bundle"));
 	_cleanup_(task_free) struct task t = { .vm = vm, .guest = { .dirfd = -1 } };
 
-	for (int i = 0; i < NSTREAMS; i++)
+	for (int i = 0; i < TASK_STREAMS; i++)
 		t.channel[i] = (struct channel){ .task = &t, .which = i, .local = -1, .sock = -1 };
-	t.bundle = bundle ? bundle : "";
 	t.spec = json_dumps(spec, JSON_COMPACT);
 	if (!t.spec)
 		return err_sys(err, ENOMEM, "write the specification");
-	if (take_mounts(&t, err) < 0 || guest_open(&t.guest, vm->cfg, vm->box, err) < 0 ||
+	if (guest_open(&t.guest, vm->cfg, vm->box, err) < 0 ||
 	    open_locals(&t, with_stdin, err) < 0 || dial_all(&t, err) < 0 || run_loop(&t, err) < 0)
 		return -1;
 	phase_mark(&vm->phases, "run");

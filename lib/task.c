@@ -71,14 +71,23 @@ static int mounts_from_json(struct mounts *m, const json_t *array, struct qbx_er
 
 /* ---- the calls ---- */
 
-int task_create(struct ttrpc_conn *guest, const char *id, const char *bundle, const char *spec,
-		size_t spec_len, const json_t *mounts, const struct fifos *io, ttrpc_done_fn *done,
+/* "stream:N" in @buf, or "" for none. */
+static char *stream_name(uint32_t number, char buf[sizeof(GUEST_STREAM_PREFIX "4294967295")])
+{
+	buf[0] = '\0';
+	if (number)
+		sprintf(buf, GUEST_STREAM_PREFIX "%u", (unsigned)number);
+	return buf;
+}
+
+int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size_t spec_len,
+		const json_t *mounts, const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done,
 		void *arg, struct qbx_err *err)
 {
 	_cleanup_(mounts_free) struct mounts m = { 0 };
 	Qemubox__Task__CreateRequest r = QEMUBOX__TASK__CREATE_REQUEST__INIT;
 	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
-	char names[FIFO_COUNT][32];
+	char names[TASK_STREAMS][sizeof(GUEST_STREAM_PREFIX "4294967295")];
 
 	if (mounts_from_json(&m, mounts, err) < 0)
 		return -1;
@@ -86,12 +95,11 @@ int task_create(struct ttrpc_conn *guest, const char *id, const char *bundle, co
 	any.value.data = (uint8_t *)spec;
 	any.value.len = spec_len;
 	r.id = (char *)id;
-	r.bundle = (char *)bundle;
 	r.n_rootfs = m.n;
 	r.rootfs = m.pointers;
-	r.stdin = (char *)fifos_name(io, FIFO_STDIN, names[FIFO_STDIN]);
-	r.stdout = (char *)fifos_name(io, FIFO_STDOUT, names[FIFO_STDOUT]);
-	r.stderr = (char *)fifos_name(io, FIFO_STDERR, names[FIFO_STDERR]);
+	r.stdin = stream_name(streams[TASK_STDIN], names[TASK_STDIN]);
+	r.stdout = stream_name(streams[TASK_STDOUT], names[TASK_STDOUT]);
+	r.stderr = stream_name(streams[TASK_STDERR], names[TASK_STDERR]);
 	r.options = &any;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Create", &r.base, CREATE_MS,
 		      &qemubox__task__create_response__descriptor, done, arg);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tail.c - the last words of a process or a guest, for an error message */
+#include "tail.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "vm.h"
+#include "err.h"
 
 #define TAIL_BYTES 8192
 
@@ -55,14 +57,14 @@ void tail_line(int dirfd, const char *name, char *buf, size_t size)
 	}
 }
 
-void tail_panic(int dirfd, char *buf, size_t size)
+void tail_panic(int dirfd, const char *name, char *buf, size_t size)
 {
 	char text[TAIL_BYTES], *p;
 
-	read_tail(dirfd, VM_FILE_CONSOLE, text, sizeof(text));
+	read_tail(dirfd, name, text, sizeof(text));
 	p = strstr(text, "Kernel panic");
 	if (p)
 		copy_line(p, buf, size);
 	else
-		tail_line(dirfd, VM_FILE_CONSOLE, buf, size);
+		tail_line(dirfd, name, buf, size);
 }

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task.h - calls on the task service inside the guest, containerd.task.v3.Task as guest.h narrows
- * it */
-#ifndef SHIM_TASK_H
-#define SHIM_TASK_H
+/* task.h - calls on the task service in a guest: containerd.task.v3.Task, as guest.h narrows it */
+#ifndef QBX_TASK_H
+#define QBX_TASK_H
 
 #include <jansson.h>
 
-#include "fifo.h"
 #include "task.pb-c.h"
 #include "ttrpc.h"
 
 #define TASK_MOUNTS_MAX 256u
 
+enum { TASK_STDIN, TASK_STDOUT, TASK_STDERR, TASK_STREAMS };
+
 /**
  * task_create() - Create: mount, and make the container without running it
- * @bundle: a name for it in the guest
  * @spec: text of config.json
  * @mounts: fs.mounts of the document
+ * @streams: the numbers that stdin, stdout and stderr were dialled with; 0 for none
  * Return: 0 and @done follows, or -1 with @err (EX_DATAERR).
  */
-int task_create(struct ttrpc_conn *guest, const char *id, const char *bundle, const char *spec,
-		size_t spec_len, const json_t *mounts, const struct fifos *io, ttrpc_done_fn *done,
+int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size_t spec_len,
+		const json_t *mounts, const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done,
 		void *arg, struct qbx_err *err) _must_check_;
 
 /** task_start() - run it. */

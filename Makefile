@@ -71,30 +71,31 @@ $(foreach p,$(PROGRAM_NAMES),$(eval $(call program,$(p))))
 
 -include $(LIB_OBJS:.o=.d)
 
-.PHONY: all programs clean install uninstall
+.PHONY: all programs host-programs clean install uninstall
 programs: $(PROGRAMS)
+host-programs: $(HOST_PROGRAMS:%=$(BUILD)/bin/%)
 
 clean:
 	rm -rf $(BUILD)
 
 # ---- install ----
 
-install: programs
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemubox/kernel
-	$(INSTALL) -m 755 $(HOST_PROGRAMS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/bin/
-	for s in $(wildcard bin/*); do $(INSTALL) -m 755 $$s $(DESTDIR)$(PREFIX)/bin/; done
-	if [ -e $(BUILD)/qemubox-initrd ]; then \
-		$(INSTALL) -m 644 $(BUILD)/qemubox-kernel-x86_64 $(BUILD)/qemubox-initrd \
-			$(DESTDIR)$(PREFIX)/share/qemubox/kernel/; \
-	fi
-	for m in $(wildcard man/*.[1-8]); do \
-		s=$${m##*.}; \
-		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/$${m#man/}; \
+# The guest is the same for an instrumented build, so it is made once, beside the plain one.
+GUEST_BUILD := $(BUILD:%-san=%)
+MAN_PAGES := $(wildcard man/*.[1-8])
+
+install: host-programs
+	$(call say,INSTALL,$(or $(DESTDIR),/))
+	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemubox/kernel
+	$(Q)$(INSTALL) -m 755 $(HOST_PROGRAMS:%=$(BUILD)/bin/%) bin/* $(DESTDIR)$(PREFIX)/bin/
+	$(Q)[ ! -e $(GUEST_BUILD)/qemubox-initrd ] || $(INSTALL) -m 644 \
+		$(GUEST_BUILD)/qemubox-kernel-x86_64 $(GUEST_BUILD)/qemubox-initrd \
+		$(DESTDIR)$(PREFIX)/share/qemubox/kernel/
+	$(Q)for m in $(MAN_PAGES); do \
+		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m#man/} || exit; \
 	done
 
 uninstall:
-	for p in $(HOST_PROGRAMS) $(notdir $(wildcard bin/*)); do rm -f $(DESTDIR)$(PREFIX)/bin/$$p; done
-	for m in $(wildcard man/*.[1-8]); do \
-		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m#man/}; \
-	done
+	rm -f $(HOST_PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(addprefix $(DESTDIR)$(PREFIX)/,$(wildcard bin/*))
+	for m in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m#man/}; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/qemubox

@@ -2,8 +2,14 @@
 # test: everything, on a plain and on an instrumented build.
 SAN_BUILD := $(BUILD)-san
 
-.PHONY: test lint host-programs san-build
-host-programs: $(HOST_PROGRAMS:%=$(BUILD)/bin/%)
+.PHONY: test lint test-programs san-build
+
+# A make of its own, because what this one has read may be from before deps.
+test: deps
+	$(Q)$(MAKE) --no-print-directory test-programs host image
+	tests/run $(BUILD) $(SAN_BUILD) $(FUZZ_BUILD)
+
+test-programs: programs guest unit-tests e2e-programs san-build fuzz-targets
 
 san-build:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(SAN_BUILD) SANITIZE=address,undefined \
@@ -11,6 +17,3 @@ san-build:
 
 lint: proto-headers
 	tests/lint.sh
-
-test: deps all guest host image unit-tests e2e-programs san-build fuzz-targets
-	tests/run $(BUILD) $(SAN_BUILD) $(FUZZ_BUILD)

@@ -6,64 +6,7 @@
 
 bats_require_minimum_version 1.5.0
 
-image=docker.io/library/qemubox-demo:latest
-runtime=io.containerd.qemubox.v1
-
-setup_file() {
-	# shellcheck source=tests/hosts/containerd.sh
-	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
-	# An instrumented build has no image of its own.
-	build=${QBX_BUILD:-build}
-	archive=${QBX_IMAGE:-$BATS_TEST_DIRNAME/../../${build%-san}/qemubox-demo.tar}
-	containerd_start 3>&-
-	export containerd_pid
-	ctr image import --snapshotter erofs "$archive" >&2
-	# The first box makes the bridge, which stays, and the disks of the image, which are a cache.
-	box warm-up true
-}
-
-teardown_file() {
-	# shellcheck source=tests/hosts/containerd.sh
-	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
-	containerd_stop
-}
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	things > before
-}
-
-# Every test leaves the host as it was.
-teardown() {
-	things > after
-	diff before after
-}
-
-# All that a box might leave: processes, namespaces, links, mounts, sockets, addresses, state.
-things() {
-	# shellcheck disable=SC2009 # pgrep has no mind for several names
-	ps -eo comm= | grep -E 'qemu|shim|vhost|qbx|crun' | sort || :
-	ip netns list
-	ip -o link show | sed 's/^[0-9]*: \([^@:]*\).*/\1/' | sort
-	cut -d' ' -f5 /proc/self/mountinfo | sort
-	find /run/containerd/s /run/containerd/io.containerd.runtime.v2.task /run/qemubox /run/netns \
-		/run/containerd/fifo /var/lib/qemubox/leases /var/lib/cni -mindepth 1 \
-		! -name last_reserved_ip.0 ! -name lock | sort
-	iptables-save 2> /dev/null | grep -v '^[#:]' || :
-	ctr container ls -q
-	ctr task ls -q
-	ctr snapshot --snapshotter erofs ls | cut -d' ' -f1 | sort
-} 2> /dev/null
-
-# box [OPTION of ctr run]... ID CMD...
-box() {
-	local options=()
-	while [[ $1 == -* ]]; do
-		options+=("$1")
-		shift
-	done
-	timeout 90 ctr run --rm --snapshotter erofs --runtime $runtime "${options[@]}" $image "$@" 3>&-
-}
+load boxes
 
 @test "echo" {
 	run box echo echo 'hello,  world'

@@ -10,9 +10,10 @@
 #include "log.h"
 #include "task.h"
 
-#define STALL_MS 10000u	   /* output that nobody takes is given up after this */
-#define LOST_STALL_MS 500u /* the same when the VM is gone: what is still coming is on this host \
-			    */
+#define STALL_MS 10000u /* output that nobody takes is given up after this */
+#define LOST_STALL_MS                                                              \
+	500u /* the same when the VM is gone: what is still coming is on this host \
+	      */
 
 struct container *container_find(const struct shim *shim, const char *id)
 {

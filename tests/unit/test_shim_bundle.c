@@ -26,7 +26,7 @@ static int read_spec(const char *config, size_t size, struct qbx_err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[96];
-	size_t len;
+	size_t len = 0;
 
 	memset(err, 0, sizeof(*err));
 	snprintf(path, sizeof(path), "%s/config.json", dir);
@@ -85,7 +85,7 @@ static void broken(void **state)
 	struct qbx_err err;
 	char *large = malloc(BUNDLE_SPEC_MAX + 1);
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 
 	(void)state;
 	assert_int_equal(READ("{\"linux\":7", &err), -1);

@@ -349,7 +349,7 @@ static void serve_ms(unsigned ms)
 
 #define ID_REQUEST(type, var, upper)                                                 \
 	Qemubox__Task__##type##Request var = QEMUBOX__TASK__##upper##_REQUEST__INIT; \
-	var.id = (char *)"demo"
+	(var).id = (char *)"demo"
 
 static enum ttrpc_code create(struct answer *a)
 {

@@ -469,6 +469,22 @@ static void run_shim(const char *action, const char *input, size_t len, struct p
 	assert_int_equal(proc_run(&spec, input, len, 65536, 10000, o, &err), 0);
 }
 
+static pid_t shim_pid(void)
+{
+	ID_REQUEST(Connect, r, CONNECT);
+	Qemubox__Task__ConnectResponse *m;
+	struct answer a;
+	pid_t pid;
+
+	ask(&a, V2, "Connect", &r, &qemubox__task__connect_response__descriptor);
+	finish(&a);
+	assert_int_equal(a.code, TTRPC_OK);
+	m = qemubox__task__connect_response__unpack(NULL, a.len, a.packed);
+	pid = (pid_t)m->shim_pid;
+	qemubox__task__connect_response__free_unpacked(m, NULL);
+	return pid;
+}
+
 static void start_shim(void)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -540,11 +556,16 @@ static int set_up(void **state)
 /* Whatever happened, Shutdown without containers ends the shim and its socket. */
 static int tear_down(void **state)
 {
+	pid_t pid;
+
 	(void)state;
 	if (client) {
+		pid = shim_pid();
 		shutdown_shim();
 		for (int i = 0; client && i < 100; i++)
 			serve_ms(20);
+		if (client) /* a test has failed half-way: do not leave it behind */
+			kill(pid, SIGKILL);
 		assert_null(client);
 		assert_int_equal(access(address + strlen("unix://"), F_OK), -1);
 	}
@@ -800,19 +821,13 @@ static void shutdown_spares_containers(void **state)
 /* kill -9 of the shim, then what containerd runs: nothing is left, and the socket goes as well. */
 static void delete_needs_no_shim(void **state)
 {
-	ID_REQUEST(Connect, r, CONNECT);
-	Qemubox__Task__ConnectResponse *m;
 	Qemubox__Task__DeleteResponse *d;
 	struct proc_output o;
 	struct answer a;
 
 	(void)state;
 	assert_int_equal(create(&a), TTRPC_OK);
-	ask(&a, V2, "Connect", &r, &qemubox__task__connect_response__descriptor);
-	finish(&a);
-	m = qemubox__task__connect_response__unpack(NULL, a.len, a.packed);
-	kill((pid_t)m->shim_pid, SIGKILL);
-	qemubox__task__connect_response__free_unpacked(m, NULL);
+	kill(shim_pid(), SIGKILL);
 	for (int i = 0; client && i < 100; i++)
 		serve_ms(20);
 	assert_null(client);

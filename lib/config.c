@@ -77,7 +77,7 @@ int config_load(struct config *cfg, struct qbx_err *err)
 		err->code = EX_CONFIG;
 		return -1;
 	}
-	memset(err, 0, sizeof(*err));
+	err_forget(err);
 	if (cfg->file && take_file(cfg, path ? path : CONFIG_FILE, err) < 0) {
 		config_free(cfg);
 		return -1;

@@ -87,10 +87,31 @@ char *err_clean(char *text)
 	return text;
 }
 
+void err_forget(struct qbx_err *err)
+{
+	err->code = err->sys = 0;
+	err->msg[0] = err->hint[0] = '\0';
+}
+
+_Static_assert(sizeof(struct qbx_err) + sizeof(":  ()") < ERR_TEXT_MAX, "no text is cut");
+
+char *err_text(const struct qbx_err *err, char text[ERR_TEXT_MAX])
+{
+	struct qbx_err e = *err;
+
+	err_clean(e.msg);
+	err_clean(e.hint);
+	snprintf(text, ERR_TEXT_MAX, "%s%s%s%s%s%s", e.stage, e.stage[0] ? ": " : "", e.msg,
+		 e.hint[0] ? " (" : "", e.hint, e.hint[0] ? ")" : "");
+	return text;
+}
+
 static void print_json(const struct qbx_err *err, FILE *out)
 {
-	json_auto_t *j = json_pack("{s:{s:s, s:i, s:i, s:s, s:s}}", "error", "stage", err->stage, "code",
-				   err->code, "errno", err->sys, "message", err->msg, "hint", err->hint);
+	struct qbx_err e = *err;
+	json_auto_t *j = json_pack("{s:{s:s, s:i, s:i, s:s, s:s}}", "error", "stage", e.stage, "code",
+				   e.code, "errno", e.sys, "message", err_clean(e.msg), "hint",
+				   err_clean(e.hint));
 
 	if (!j || json_dumpf(j, out, JSON_COMPACT) < 0)
 		fprintf(out, "{\"error\":{\"code\":%d}}", err->code);
@@ -99,14 +120,10 @@ static void print_json(const struct qbx_err *err, FILE *out)
 
 void err_print(const struct qbx_err *err, FILE *out, int json)
 {
-	struct qbx_err e = *err;
+	char text[ERR_TEXT_MAX];
 
-	err_clean(e.msg);
-	err_clean(e.hint);
 	if (json)
-		print_json(&e, out);
-	else if (e.hint[0])
-		fprintf(out, "%s: %s (%s)\n", e.stage, e.msg, e.hint);
+		print_json(err, out);
 	else
-		fprintf(out, "%s: %s\n", e.stage, e.msg);
+		fprintf(out, "%s\n", err_text(err, text));
 }

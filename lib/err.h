@@ -51,6 +51,18 @@ int err_hint(struct qbx_err *err, const char *fmt, ...) _printf_(2, 3);
  */
 char *err_clean(char *text);
 
+/** err_forget() - as if nothing had happened: a failure that does not count. The stage stays. */
+void err_forget(struct qbx_err *err);
+
+#define ERR_TEXT_MAX 1100u
+
+/**
+ * err_text() - "stage: msg (hint)" in one line without its newline, cleaned
+ * @text: ERR_TEXT_MAX bytes
+ * Return: @text.
+ */
+char *err_text(const struct qbx_err *err, char text[ERR_TEXT_MAX]);
+
 /** err_print() - "stage: msg (hint)" in one line, or with @json the error object of qbx-json(7). */
 void err_print(const struct qbx_err *err, FILE *out, int json);
 

@@ -183,7 +183,7 @@ static int unmerged(const struct layers *l, json_t *disks, struct qbx_err *err)
 
 	if (l->n <= STACK_MAX) {
 		log_write(level, "%zu layers stay %zu disks: %s", l->n, l->n, err->msg);
-		memset(err, 0, sizeof(*err));
+		err_forget(err);
 		return stack(l, disks, err);
 	}
 	err_wrap(err, "%zu layers, more than %u, do not become one disk", l->n, STACK_MAX);

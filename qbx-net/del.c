@@ -22,7 +22,7 @@ static int recall(const struct config *cfg, const struct box *box, struct lease 
 		return found;
 	if (found < 0) {
 		log_warn("%s", err->msg);
-		memset(err, 0, sizeof(*err));
+		err_forget(err);
 	}
 	l->owned = !net || json_is_true(json_object_get(net, "owned"));
 	l->tap = true;

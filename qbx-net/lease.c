@@ -68,7 +68,7 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 		return -1;
 	j = json_read_file(AT_FDCWD, path, err);
 	if (!j && err->sys == ENOENT) {
-		memset(err, 0, sizeof(*err));
+		err_forget(err);
 		return 0;
 	}
 	if (!j || lease_from_json(l, j, path, err) < 0) {

@@ -44,14 +44,11 @@ static enum ttrpc_code create_code(const struct qbx_err *err)
 	}
 }
 
-/* "stage: message (hint)" on one line: all that the person at the other end will see. */
 static void fail_create(struct ttrpc_call *call, const struct qbx_err *err)
 {
-	char text[sizeof(err->stage) + sizeof(err->msg) + sizeof(err->hint) + 8];
+	char text[ERR_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "%s%s%s%s%s%s", err->stage, err->stage[0] ? ": " : "",
-		 err->msg, err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
-	ttrpc_fail(call, create_code(err), "%s", text);
+	ttrpc_fail(call, create_code(err), "%s", err_text(err, text));
 }
 
 /* Nothing of it is left, or as little as could be reached. */

@@ -42,12 +42,14 @@ static int run(int argc, char **argv, struct qbx_err *err)
 int main(int argc, char **argv)
 {
 	struct qbx_err err = { .stage = "qbx-shim" };
+	char text[ERR_TEXT_MAX];
 
 	signal(SIGPIPE, SIG_IGN);
 	close_range(3, ~0U,
 		    0); /* what somebody left open must not stay so for a container's life */
 	if (run(argc, argv, &err) == 0)
 		return 0;
-	err_print(&err, stderr, 0);
+	/* containerd goes on in the same line with the exit status. */
+	fprintf(stderr, isatty(STDERR_FILENO) ? "%s\n" : "%s", err_text(&err, text));
 	return err.code;
 }

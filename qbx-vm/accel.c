@@ -69,6 +69,6 @@ int accel_choose(const char *wanted, enum accel *accel, struct qbx_err *err)
 	if (!strcmp(wanted, "kvm"))
 		return -1;
 	log_warn("%s: emulating the guest, which is no security boundary", err->msg);
-	memset(err, 0, sizeof(*err));
+	err_forget(err);
 	return 0;
 }

@@ -28,7 +28,7 @@ int dir_enter(const struct config *cfg, const struct box *box, bool *made, int *
 		bool absent = dirfd < 0 && err->sys == ENOENT;
 
 		if (dirfd < 0 && absent && made) {
-			memset(err, 0, sizeof(*err));
+			err_forget(err);
 			dirfd = box_dir_open(cfg, box, 1, err);
 		}
 		if (dirfd < 0)

@@ -186,7 +186,7 @@ static json_t *vm_object_of(const struct box *box, int dirfd, struct qbx_err *er
 
 	if (!j && dirfd >= 0 && err->sys != ENOENT)
 		return NULL;
-	memset(err, 0, sizeof(*err));
+	err_forget(err);
 	return j ? j : json_incref(json_object_get(box->doc, "vm"));
 }
 
@@ -217,7 +217,7 @@ int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *er
 
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
-	memset(err, 0, sizeof(*err));
+	err_forget(err);
 	if (halt_find(box, dirfd, &qemu, &helper, err) < 0)
 		return -1;
 	/* guest_open() wants to be told where the VM is, also when the caller does not know. */

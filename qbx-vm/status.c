@@ -30,7 +30,7 @@ static int status(struct cli *cli, struct qbx_err *err)
 	dirfd = box_dir_open(&cli->cfg, &box, 0, err);
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
-	memset(err, 0, sizeof(*err));
+	err_forget(err);
 	if (halt_find(&box, dirfd, &qemu, &helper, err) < 0)
 		return -1;
 	pidfd = dirfd >= 0 && qemu.pid ? proc_open(&qemu) : -1;

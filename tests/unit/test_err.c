@@ -43,6 +43,10 @@ static void wrap_and_hint_make_one_line(void **state)
 	err_hint(&e, "make it anew");
 	assert_string_equal(printed(&e, 0, buf, sizeof(buf)), "t: layer 3: bad byte (make it anew)\n");
 	assert_int_equal(e.code, EX_DATAERR);
+	err_forget(&e);
+	assert_int_equal(e.code, 0);
+	err_code(&e, 1, "again");
+	assert_string_equal(printed(&e, 0, buf, sizeof(buf)), "t: again\n");
 }
 
 static void long_text_is_cut_not_overrun(void **state)

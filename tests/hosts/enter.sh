@@ -77,7 +77,7 @@ done
 # The toolkit, by a make that is not part of the one that may have called us.
 if [ -n "$install" ] && grep -q '^install:' "$install/Makefile" 2>/dev/null; then
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
-		make --no-print-directory -C "$install" install DESTDIR="$host" PREFIX=/usr >&2
+		make -s --no-print-directory -C "$install" install DESTDIR="$host" PREFIX=/usr >&2
 fi
 for dir in "$checkout" "$(realpath "$here/../..")"; do
 	mkdir -p "$host$dir"

@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# qbx-vm in the direct host: the real QEMU, vsock daemon, kernel and guest.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	root=$BATS_FILE_TMPDIR/root
+	mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/dev" "$root/proc" "$root/sys" "$root/run"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	for applet in $(busybox --list); do ln -s busybox "$root/bin/$applet"; done
+	rm "$root/bin/busybox.static" 2> /dev/null || :
+	echo data > "$root/bin/noexec"
+	jq -cn --arg s "$root" '{qbx: 1, id: "demo", rootfs: [{type: "bind", source: $s}]}' |
+		qbx-fs prepare > "$BATS_FILE_TMPDIR/box.json"
+	export BOX=$BATS_FILE_TMPDIR/box.json
+}
+
+teardown_file() {
+	qbx-fs release --box "$BOX" > /dev/null
+}
+
+setup() {
+	T=$BATS_TEST_TMPDIR
+	dir=/run/qemubox/default--demo
+}
+
+# No process and no file of a box may be left.
+teardown() {
+	left=$(pgrep -a 'qemu|vhost-device' || :; ls -A /run/qemubox 2> /dev/null || :)
+	[ -z "$left" ] || { echo "left behind: $left"; false; }
+}
+
+box() {
+	qbx-vm run --box "$BOX" -- "$@"
+}
+
+# Wait until a file has that line; the test's own time limit is the bound.
+line_in() {
+	until grep -qs "$1" "$2"; do sleep 0.1; done
+}
+
+@test "start, status and stop of a VM that goes on without us" {
+	qbx-vm start < "$BOX" > "$T/out"
+	pid=$(jq .vm.pid "$T/out")
+	[ "$(jq -r .vm.guest.kernel "$T/out" | cut -d. -f1)" -ge 6 ]
+	[ "$(jq -c '[.vm.accel, .vm.machine, .vm.vsock.transport]' "$T/out")" = '["tcg","microvm","vhost-user"]' ]
+	[ "$(jq -c '.vm.t_us | keys' "$T/out")" = '["boot","spawn"]' ]
+	qbx-vm status < "$T/out" > "$T/status"
+	[ "$(jq -r '.state + " " + .qemu' "$T/status")" = 'running running' ]
+	[ "$(jq .pid "$T/status")" = "$pid" ]
+	# seccomp is on, and QEMU is nobody's child any more
+	[ "$(awk '/^Seccomp:/ { print $2 }' "/proc/$pid/status")" = 2 ]
+	[ "$(awk '{ print $6 }' "/proc/$pid/stat")" = "$pid" ]
+	[ ! -s "$dir/qemu.log" ] || cat "$dir/qemu.log"
+	qbx-vm stop < "$T/out" > "$T/stopped"
+	[ "$(jq .vm "$T/stopped")" = null ]
+	[ ! -e "/proc/$pid" ]
+}
+
+@test "only the one who has the token gets in" {
+	qbx-vm start < "$BOX" > "$T/out"
+	# right port, wrong token: the guest closes, and still serves us
+	{ printf 'CONNECT 1024\n'; head -c 32 /dev/zero; } |
+		socat -t 5 - "UNIX-CONNECT:$dir/vsock.sock" > "$T/answer"
+	[[ "$(head -c 3 "$T/answer")" == OK* ]]
+	[ "$(wc -l < "$T/answer")" -eq 1 ]
+	qbx-vm stop < "$T/out" > /dev/null
+}
+
+@test "run has the container's output, errors and status" {
+	# shellcheck disable=SC2016
+	run -7 --separate-stderr box sh -c 'echo "$1"; echo err >&2; exit 7' sh 'a  b'
+	[ "$output" = 'a  b' ]
+	# shellcheck disable=SC2154 # bats sets stderr
+	[ "$stderr" = err ]
+	qbx-vm run --box "$BOX" --report "$T/report" -- true
+	[ "$(jq -c '.vm.t_us | keys' "$T/report")" = '["boot","create","run","spawn","start","stop"]' ]
+	[ "$(jq -c .vm.exit_status "$T/report")" = 0 ]
+}
+
+@test "not a byte of output is lost" {
+	box seq 1 1000 > "$T/lines"
+	cmp "$T/lines" <(seq 1 1000)
+	# shellcheck disable=SC2016
+	box sh -c 'head -c 8388608 /dev/urandom | tee /dev/stderr | sha256sum' > "$T/sum" 2> "$T/bytes"
+	[ "$(sha256sum < "$T/bytes")" = "$(cat "$T/sum")" ]
+}
+
+@test "stdin is the container's when the document comes from a file, else it is empty" {
+	head -c 3000000 /dev/urandom > "$T/bytes"
+	box cat < "$T/bytes" > "$T/back"
+	cmp "$T/bytes" "$T/back"
+	qbx-vm run -- cat < "$BOX" > "$T/none"
+	[ ! -s "$T/none" ]
+	box sh -c 'echo done' < /dev/zero > "$T/out" # never ends, and nobody reads it
+	[ "$(cat "$T/out")" = 'done' ]
+}
+
+@test "a command that cannot run is 127 or 126, a box that fails is 125" {
+	run -127 --separate-stderr box nosuch
+	[[ $stderr == *nosuch* ]]
+	[ "$(wc -l <<< "$stderr")" -eq 1 ]
+	run -126 box /bin/noexec
+	run -126 box /tmp
+	jq '.fs.mounts = []' "$BOX" > "$T/bad.json"
+	run -125 qbx-vm run --box "$T/bad.json" -- true
+}
+
+@test "an output that nobody reads ends the container" {
+	box yes 2> /dev/null | head -n 1 > "$T/out"
+	[ "$(cat "$T/out")" = y ]
+	# a PID 1 that does not care for SIGPIPE
+	{ box sh -c 'while :; do echo y; done 2> /dev/null' || echo $? > "$T/status"; } | head -n 1 > "$T/out"
+	[ "$(cat "$T/status")" = 141 ]
+	box echo y >&-
+}
+
+@test "signals reach the container, and the third one ends a deaf one" {
+	box sh -c 'trap "echo got; exit 3" TERM; echo ready; while :; do sleep 0.1; done' > "$T/out" &
+	pid=$!
+	line_in ready "$T/out"
+	kill -TERM $pid
+	code=0
+	wait $pid || code=$?
+	[ "$code" -eq 3 ]
+	[ "$(tail -n 1 "$T/out")" = got ]
+	box sh -c 'trap "echo int" INT; echo ready; while :; do sleep 0.1; done' > "$T/out" &
+	pid=$!
+	line_in ready "$T/out"
+	# bats starts background commands with SIGINT ignored, as every shell does
+	for sig in TERM HUP TERM; do kill -$sig $pid; sleep 0.3; done
+	code=0
+	wait $pid || code=$?
+	[ "$code" -eq 143 ]
+}
+
+@test "a VM that dies under the container is 125, and says why" {
+	box sh -c 'echo ready; sleep 1000' > "$T/out" 2> "$T/err" &
+	pid=$!
+	line_in ready "$T/out"
+	kill -KILL "$(jq .pid "$dir/vm.json")"
+	code=0
+	wait $pid || code=$?
+	[ "$code" -eq 125 ]
+	grep -q 'QEMU was ended by signal 9' "$T/err"
+	[ "$(wc -l < "$T/err")" -eq 1 ]
+}
+
+@test "the VM dies with a run that is killed, and stop clears up" {
+	box sh -c 'echo ready; sleep 1000' > "$T/out" &
+	pid=$!
+	line_in ready "$T/out"
+	qemu=$(jq .pid "$dir/vm.json")
+	kill -KILL $pid
+	wait $pid || :
+	timeout 10 tail --pid="$qemu" -f /dev/null
+	qbx-vm stop < "$BOX" > /dev/null
+}
+
+@test "a guest that panics is quoted" {
+	mkdir -p "$T/share/kernel"
+	cp /usr/share/qemubox/kernel/* "$T/share/kernel"
+	: > "$T/share/kernel/qemubox-initrd"
+	QEMUBOX_SHARE_DIR=$T/share run -69 --separate-stderr qbx-vm start --box "$BOX"
+	[[ $stderr == *'Kernel panic'* ]]
+	[ "$(wc -l <<< "$stderr")" -eq 1 ]
+}
+
+@test "the container is confined as the default specification says" {
+	# shellcheck disable=SC2016
+	box sh -c 'grep -E "^(CapEff|NoNewPrivs|Seccomp)" /proc/self/status; hostname
+		cat /proc/1/comm; cat /proc/self/cgroup; ls /sys/fs/cgroup/cgroup.controllers
+		echo x > /proc/sys/kernel/hostname' > "$T/out" 2> "$T/err" || :
+	grep -q '^CapEff:.*00000000a80425fb' "$T/out"
+	grep -q '^NoNewPrivs:.*1' "$T/out"
+	grep -qx demo "$T/out"
+	grep -qx '0::/' "$T/out"
+	grep -q 'cgroup.controllers' "$T/out"
+	grep -q 'Read-only' "$T/err"
+}
+
+@test "the manual's examples work" {
+	cd "$T"
+	jq 'del(.fs)' "$BOX" > box.json
+	manual=$(sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "/usr/share/man/man8/qbx-vm.8")
+	sed -n '/^\.Bd/,/^\.Ed/p' <<< "$manual" | grep -v '^\.' > commands
+	[ "$(grep -c qbx-vm commands)" -ge 5 ]
+	sed 's/^/set -e; /' commands > all
+	QEMUBOX_CNI_CONF_DIR=/nonexistent sh -e all > out
+	grep -q '^Linux demo ' out
+	qbx-net del --box box.json > /dev/null
+}

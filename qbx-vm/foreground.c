@@ -88,7 +88,9 @@ static void check_over(struct task *t)
 
 int foreground_exit_code(const char *message)
 {
-	/* crun speaks of the "executable" when it looks for the program, and of nothing else so. */
+	/* What crun says when it looks for the program, and at no other time. */
+	if (strstr(message, "is not a regular file"))
+		return 126;
 	if (!strstr(message, "executable"))
 		return EX_UNAVAILABLE;
 	return strstr(message, "not found") || strstr(message, "No such file") ? 127 : 126;

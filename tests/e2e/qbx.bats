@@ -7,8 +7,8 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	export ROOT=$BATS_FILE_TMPDIR/root
 	mkdir -p "$ROOT/bin" "$ROOT/etc" "$ROOT/tmp"
-	cp "$(command -v busybox)" "$ROOT/bin/busybox"
 	for applet in $(busybox --list); do ln -s busybox "$ROOT/bin/$applet"; done
+	cp --remove-destination "$(command -v busybox)" "$ROOT/bin/busybox"
 	# The first box leaves the bridge and the firewall's chains, as CNI means it: not ours to undo.
 	qbx run "$ROOT" true
 }

@@ -7,9 +7,8 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	root=$BATS_FILE_TMPDIR/root
 	mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/dev" "$root/proc" "$root/sys" "$root/run"
-	cp "$(command -v busybox)" "$root/bin/busybox"
 	for applet in $(busybox --list); do ln -s busybox "$root/bin/$applet"; done
-	rm "$root/bin/busybox.static" 2> /dev/null || :
+	cp --remove-destination "$(command -v busybox)" "$root/bin/busybox"
 	echo data > "$root/bin/noexec"
 	jq -cn --arg s "$root" '{qbx: 1, id: "demo", rootfs: [{type: "bind", source: $s}]}' |
 		qbx-fs prepare > "$BATS_FILE_TMPDIR/box.json"
@@ -28,6 +27,7 @@ setup() {
 # No process and no file of a box may be left.
 teardown() {
 	left=$(pgrep -a 'qemu|vhost-device' || :; ls -A /run/qemubox 2> /dev/null || :)
+	qbx-vm stop < "$BOX" > /dev/null # so that the next test can say something
 	[ -z "$left" ] || { echo "left behind: $left"; false; }
 }
 
@@ -35,9 +35,13 @@ box() {
 	qbx-vm run --box "$BOX" -- "$@"
 }
 
-# Wait until a file has that line; the test's own time limit is the bound.
+# Wait until a file has that line.
 line_in() {
-	until grep -qs "$1" "$2"; do sleep 0.1; done
+	SECONDS=0
+	until grep -qs "$1" "$2"; do
+		[ "$SECONDS" -lt 120 ] || { echo "no \"$1\" in $2"; return 1; }
+		sleep 0.1
+	done
 }
 
 @test "start, status and stop of a VM that goes on without us" {
@@ -117,7 +121,7 @@ line_in() {
 }
 
 @test "signals reach the container, and the third one ends a deaf one" {
-	box sh -c 'trap "echo got; exit 3" TERM; echo ready; while :; do sleep 0.1; done' > "$T/out" &
+	qbx-vm run --box "$BOX" -- sh -c 'trap "echo got; exit 3" TERM; echo ready; while :; do sleep 0.1; done' > "$T/out" &
 	pid=$!
 	line_in ready "$T/out"
 	kill -TERM $pid
@@ -125,7 +129,7 @@ line_in() {
 	wait $pid || code=$?
 	[ "$code" -eq 3 ]
 	[ "$(tail -n 1 "$T/out")" = got ]
-	box sh -c 'trap "echo int" INT; echo ready; while :; do sleep 0.1; done' > "$T/out" &
+	qbx-vm run --box "$BOX" -- sh -c 'trap "echo int" INT; echo ready; while :; do sleep 0.1; done' > "$T/out" &
 	pid=$!
 	line_in ready "$T/out"
 	# bats starts background commands with SIGINT ignored, as every shell does
@@ -136,7 +140,7 @@ line_in() {
 }
 
 @test "a VM that dies under the container is 125, and says why" {
-	box sh -c 'echo ready; sleep 1000' > "$T/out" 2> "$T/err" &
+	qbx-vm run --box "$BOX" -- sh -c 'echo ready; sleep 1000' > "$T/out" 2> "$T/err" &
 	pid=$!
 	line_in ready "$T/out"
 	kill -KILL "$(jq .pid "$dir/vm.json")"
@@ -148,7 +152,7 @@ line_in() {
 }
 
 @test "the VM dies with a run that is killed, and stop clears up" {
-	box sh -c 'echo ready; sleep 1000' > "$T/out" &
+	qbx-vm run --box "$BOX" -- sh -c 'echo ready; sleep 1000' > "$T/out" &
 	pid=$!
 	line_in ready "$T/out"
 	qemu=$(jq .pid "$dir/vm.json")

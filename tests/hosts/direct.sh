@@ -58,7 +58,7 @@ cgroups_remove() {
 	for ours in $(cgroups); do
 		for group in "$ours".*; do
 			pid=${group##*.}
-			[ "$pid" -ne $$ ] && [ -e "/proc/$pid" ] ||
+			[ "$pid" != $$ ] && [ -e "/proc/$pid" ] ||
 				find "$group" -depth -type d -exec rmdir {} + 2> /dev/null || :
 		done
 	done

@@ -96,7 +96,8 @@ int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 
 /*
  * Without ACPI the devices are named on the kernel's command line and there is no table to parse.
- * Under TCG it must be off: with it, half of the boots hang calibrating the TSC against the PIT.
+ * Under TCG it must be off: with it, half of the boots hang calibrating the TSC against the PIT; and
+ * without the RTC the kernel waits a second for one.
  * Under KVM the guest has kvmclock and the TSC deadline timer, and needs neither PIT nor PIC.
  */
 static void add_machine(struct argv *a, const struct vm_spec *spec)
@@ -111,7 +112,7 @@ static void add_machine(struct argv *a, const struct vm_spec *spec)
 		    serial);
 	else
 		add(a,
-		    "microvm,accel=tcg,acpi=off,x-option-roms=off,pit=on,pic=on,rtc=off,"
+		    "microvm,accel=tcg,acpi=off,x-option-roms=off,pit=on,pic=on,rtc=on,"
 		    "isa-serial=%s,memory-backend=mem",
 		    serial);
 	add(a, "-cpu");

@@ -28,6 +28,15 @@ report() {
 		awk '{ printf "%-5s %-24s %9.1f ms\n", $1, $2, $3 }'
 }
 
+# ctr loses an end of stdin that comes before it has made the task, and the container would wait for
+# it for ever. So it is held back until ctr writes the pid file.
+hold_stdin() {
+	cat
+	tail -n +1 -F "$work/pid" > "$work/pid.fifo" 2> /dev/null &
+	head -c 1 "$work/pid.fifo" > /dev/null
+	kill $!
+}
+
 containerd_start
 ctr image import --snapshotter erofs - <&5 >&2
 image=$(ctr image list -q | head -n 1)
@@ -39,9 +48,16 @@ elif [ -z "${QBX_IMAGE:-}" ]; then
 	# shellcheck disable=SC2016 # the container's shell expands these
 	set -- "$@" /bin/sh -c 'echo "hello from $(hostname)"; uname -a; ip -4 -o address show'
 fi
+
+work=$(mktemp -d)
+mkfifo "$work/stdin" "$work/pid.fifo"
+exec 6<&0
+hold_stdin <&6 > "$work/stdin" &
+
 status=0
 started=$(date +%s%N)
-ctr run --rm --snapshotter erofs --runtime "$runtime" "$@" 5<&- || status=$?
+ctr run --rm --snapshotter erofs --runtime "$runtime" --pid-file "$work/pid" "$@" \
+	< "$work/stdin" 5<&- 6<&- || status=$?
 ended=$(date +%s%N)
 
 {

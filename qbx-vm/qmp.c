@@ -99,6 +99,7 @@ static int expect(struct qmp *q, enum qmp_kind wanted, json_t **body, struct qbx
 	for (int i = 0; i < MESSAGES_MAX; i++) {
 		enum qmp_kind kind = QMP_EVENT;
 
+		*body = NULL;
 		if (next(q, &kind, body, err) < 0)
 			return -1;
 		if (kind == wanted)

@@ -356,7 +356,7 @@ json_t *spec_make(const struct box *box, char *const *args, int nargs,
 int foreground_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
 	     struct qbx_err *err) _must_check_;
 
-/** foreground_exit_code() - 126, 127 or EX_UNAVAILABLE, from the text of a failed Create or Start. */
+/** foreground_exit_code() - 126, 127 or EX_UNAVAILABLE, by text of a failed Create or Start. */
 int foreground_exit_code(const char *message);
 
 #endif

@@ -12,7 +12,7 @@ setup_file() {
 	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
 	# An instrumented build has no image of its own.
 	build=${QBX_BUILD:-build}
-	archive=${QBX_IMAGE:-$BATS_TEST_DIRNAME/../../${build%-san}/qemubox-demo.tar}
+	export archive=${QBX_IMAGE:-$BATS_TEST_DIRNAME/../../${build%-san}/qemubox-demo.tar}
 	containerd_start 3>&-
 	export containerd_pid
 	ctr image import --snapshotter erofs "$archive" >&2

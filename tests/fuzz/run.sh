@@ -16,4 +16,4 @@ seeds=$(dirname "$0")/corpus/$name
 	tail -n 40 "$work/log" >&2
 	exit 1
 }
-grep -E 'stat::(number_of_executed_units|peak_rss_mb)' "$work/log" >&2
+sed -n "s/^stat::number_of_executed_units: */$name: runs /p" "$work/log" >&2

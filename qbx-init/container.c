@@ -111,7 +111,8 @@ static void on_init_ended(void *arg)
 	struct container *c = arg;
 	struct qbx_err err = { 0 };
 
-	/* Without a pid namespace of its own, what it started would live on and hold its streams.
+	/*
+	 * Without a pid namespace of its own, what it started would live on and hold its streams.
 	 */
 	if (cgroup_kill(c->cgroup, &err) < 0)
 		log_warn("container %s: %s", c->id, err.msg);

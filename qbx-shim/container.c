@@ -11,9 +11,7 @@
 #include "task.h"
 
 #define STALL_MS 10000u /* output that nobody takes is given up after this */
-#define LOST_STALL_MS                                                              \
-	500u /* the same when the VM is gone: what is still coming is on this host \
-	      */
+#define LOST_STALL_MS 500u /* the same when the VM is gone: what is still to come is on this host */
 
 struct container *container_find(const struct shim *shim, const char *id)
 {
@@ -222,7 +220,9 @@ void container_forget_waiters(struct container *c)
 
 /* ---- Start ---- */
 
-/* Did the guest's connection fail, rather than the guest say no? Then the sandbox tells why, soon.
+/*
+ * Did the guest's connection fail, rather than the guest say no? Then the sandbox tells why,
+ * soon.
  */
 static bool guest_is_lost(struct container *c, enum ttrpc_code code, const char *message)
 {

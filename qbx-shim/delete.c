@@ -38,7 +38,8 @@ static const struct {
 	{ "qbx-net", "del", 1500 },
 };
 
-/* The latest document, or one that says no more than whose it is: all undoing finds out the rest.
+/*
+ * The latest document, or one that says no more than whose it is: all undoing finds out the rest.
  */
 static int read_document(struct box *box, int dirfd, const struct flags *f, struct qbx_err *err)
 {
@@ -119,7 +120,8 @@ static int clean_up(const struct config *cfg, const struct flags *f, pid_t *pid,
 	dirfd = box_dir_open(cfg, &box, 0, err);
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
-	/* Without a directory there is no VM, but qbx-vm removes it before the others are undone.
+	/*
+	 * Without a directory there is no VM, but qbx-vm removes it before the others are undone.
 	 */
 	if (dirfd >= 0) {
 		box_free(&box);

@@ -8,7 +8,8 @@
 #include "verbs.h"
 #include "vm.h"
 
-/* End the VM, whatever came of the container; a failure here is told only if nothing else failed.
+/*
+ * End the VM, whatever came of the container; a failure here is told only if nothing else failed.
  */
 static int end(struct vm *vm, int ret, struct qbx_err *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_init_text.c - the short texts that init reads: mount options, crun's log, the command line
+/*
+ * fuzz_init_text.c - the short texts that init reads: mount options, crun's log, the command line
  */
 #include "fuzz.h"
 

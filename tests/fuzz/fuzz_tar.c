@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_tar.c - an archive: its headers one by one, and the whole through the reader of the program
+/*
+ * fuzz_tar.c - an archive: its headers one by one, and the whole through the reader of the
+ * program
  */
 #include "fuzz.h"
 

@@ -143,7 +143,9 @@ static void on_done(void *arg, const struct hello *hello, const struct qbx_err *
 	loop_stop(o->loop);
 }
 
-/* A listener on an abstract address of its own, and who may dial it. Return: a dialled connection.
+/*
+ * A listener on an abstract address of its own, and who may dial it. Return: a dialled
+ * connection.
  */
 static int dial(struct outcome *o, struct greet **g, const struct box *box, pid_t believed)
 {

@@ -12,7 +12,6 @@
 #define CREATE_MS 60000u
 #define START_MS 30000u
 #define KILL_MS 5000u
-#define DELETE_MS 5000u
 
 /* ---- mounts of the document as messages ---- */
 
@@ -134,13 +133,4 @@ void task_kill(struct ttrpc_conn *guest, const char *id, uint32_t signal, bool a
 	r.all = all;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Kill", &r.base, KILL_MS,
 		      &qemubox__task__empty__descriptor, done, arg);
-}
-
-void task_delete(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
-{
-	Qemubox__Task__DeleteRequest r = QEMUBOX__TASK__DELETE_REQUEST__INIT;
-
-	r.id = (char *)id;
-	ttrpc_request(guest, GUEST_TASK_SERVICE, "Delete", &r.base, DELETE_MS,
-		      &qemubox__task__delete_response__descriptor, done, arg);
 }

@@ -33,7 +33,4 @@ void task_wait(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, vo
 void task_kill(struct ttrpc_conn *guest, const char *id, uint32_t signal, bool all,
 	       ttrpc_done_fn *done, void *arg);
 
-/** task_delete() - forget it and unmount. */
-void task_delete(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg);
-
 #endif

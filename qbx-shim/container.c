@@ -173,11 +173,7 @@ void container_lost(struct container *c, const struct qbx_err *err)
 	log_warn("task %s: %s: %s", c->id, err->stage, err->msg);
 	if (c->starting)
 		ttrpc_fail_err(take_ptr(c->starting), err);
-	if (c->state == CONTAINER_DELETING) {
-		sandbox_down(c->sandbox);
-		return;
-	}
-	if (c->state == CONTAINER_STOPPED)
+	if (c->state >= CONTAINER_STOPPED)
 		return;
 	note_exit(c, CONTAINER_KILLED);
 	if (c->state != CONTAINER_DRAINING)
@@ -334,26 +330,11 @@ void container_kill(struct container *c, struct ttrpc_call *call, uint32_t signa
 
 /* ---- Delete ---- */
 
-static void on_guest_deleted(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
-			     const char *message)
-{
-	struct container *c = arg;
-
-	(void)reply;
-	if (code != TTRPC_OK && code != TTRPC_CANCELLED)
-		log_warn("task %s: the guest does not delete it: %s", c->id, message);
-	sandbox_time(c->sandbox, "delete", c->mark);
-	sandbox_down(c->sandbox);
-}
-
+/* The last container of a VM needs no Delete in the guest: it goes with the VM. */
 static void begin_delete(struct container *c)
 {
 	c->state = CONTAINER_DELETING;
-	c->mark = io_now_us();
-	if (c->sandbox->control)
-		task_delete(c->sandbox->control, c->id, on_guest_deleted, c);
-	else
-		sandbox_down(c->sandbox);
+	sandbox_down(c->sandbox);
 }
 
 void container_sandbox_down(struct container *c, const struct qbx_err *err)

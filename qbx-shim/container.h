@@ -10,7 +10,7 @@
  *   CONTAINER_RUNNING   Start was answered
  *   CONTAINER_DRAINING  the process has ended; its output is still on the way
  *   CONTAINER_STOPPED   output is done, the exit is published, Wait is answered
- *   CONTAINER_DELETING  the guest forgets it, then the sandbox goes down; STOPPED if that fails
+ *   CONTAINER_DELETING  the sandbox goes down, and takes it along; STOPPED again if that fails
  *
  * An exit may be learned of in any state from CREATED on. One that comes while STARTING waits for
  * Start's answer, so that the events keep their order. A sandbox that is lost ends the process with

@@ -256,7 +256,8 @@ static int prepare(struct sandbox *s, struct qbx_err *err)
 	if (s->dirfd >= 0) {
 		close(take_fd(&s->dirfd)); /* not ours to remove */
 		err_code(err, EX_TEMPFAIL, "box %s exists already", s->box.key);
-		return err_hint(err, "if nothing of it runs, \"qbx gc\" removes it");
+		return err_hint(err, "if nothing of it runs: qbx-vm stop --box %s/%s/box.json",
+				s->shim->cfg.run_dir, s->box.key);
 	}
 	s->dirfd = box_dir_open(&s->shim->cfg, &s->box, 1, err);
 	if (s->dirfd < 0)

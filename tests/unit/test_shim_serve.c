@@ -116,7 +116,7 @@ static struct {
 	struct watch *watch;
 	int streams[4]; /* by number */
 	bool mute;	/* take Kill, and do nothing */
-	unsigned killed_by, deletes;
+	unsigned killed_by;
 	char stdout_name[32];
 	bool fail_create;
 } guest;
@@ -181,22 +181,11 @@ static void guest_kill(struct ttrpc_call *call, const ProtobufCMessage *request,
 	guest_exit(128 + guest.killed_by);
 }
 
-static void guest_delete(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
-{
-	Qemubox__Task__DeleteResponse m = QEMUBOX__TASK__DELETE_RESPONSE__INIT;
-
-	(void)request;
-	(void)arg;
-	guest.deletes++;
-	ttrpc_reply(call, &m.base);
-}
-
 static const struct ttrpc_method guest_methods[] = {
 	{ V3, "Create", &qemubox__task__create_request__descriptor, guest_create },
 	{ V3, "Start", &qemubox__task__start_request__descriptor, guest_start },
 	{ V3, "Wait", &qemubox__task__wait_request__descriptor, guest_wait },
 	{ V3, "Kill", &qemubox__task__kill_request__descriptor, guest_kill },
-	{ V3, "Delete", &qemubox__task__delete_request__descriptor, guest_delete },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -615,7 +604,6 @@ static void a_life(void **state)
 	assert_int_equal(waited(&w3), 7);
 	assert_int_equal(status_now(), QEMUBOX__TASK__STATUS__STOPPED);
 	assert_int_equal(delete_task(), TTRPC_OK);
-	assert_int_equal(guest.deletes, 1);
 	serve_ms(50);
 	assert_string_equal(topics, "/tasks/create /tasks/start /tasks/exit /tasks/delete ");
 	assert_non_null(strstr(get("log/default--demo.json"), "\"create\":"));

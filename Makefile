@@ -31,9 +31,9 @@ ALL_CFLAGS := -std=gnu17 $(WARNINGS) $(HARDENING) $(SANFLAGS) -ffunction-section
 	-MMD -MP $(CFLAGS)
 ALL_LDFLAGS := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 
-# Quiet lines unless V=1.
+# Quiet lines unless V=1, and none at all with make -s.
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2) >&2)
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-7s %s\n' $(1) $(2) >&2)
 
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # lint.sh - static checks as TAP, one test a tool; what a tool finds is shown as diagnostics
 # Wants the generated headers: make lint makes them first.
+# shellcheck disable=SC2317 # check() calls them by name
 set -u
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 build=${QBX_BUILD:-build}
 n=0
 all_ok=0

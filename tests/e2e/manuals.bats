@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The examples of the manual pages that belong to no single command's tests.
 
+# shellcheck disable=SC2154 # boxes.bash sets some variables
+
 bats_require_minimum_version 1.5.0
 load boxes
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is missing or broken on the host gives one clear line through ctr, and leaves nothing behind.
 
+# shellcheck disable=SC2154 # boxes.bash sets some variables
+
 bats_require_minimum_version 1.5.0
 unset QEMUBOX_ACCEL # before containerd starts: here the configuration file says it
 mkdir -p /etc/qemubox

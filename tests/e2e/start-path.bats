@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The way from Create to a running container waits for events, never for time to pass.
 
+# shellcheck disable=SC2154 # boxes.bash sets some variables
+
 bats_require_minimum_version 1.5.0
 load boxes
 

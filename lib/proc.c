@@ -105,12 +105,29 @@ static int place_fds(const struct proc_spec *spec)
 	return 0;
 }
 
-/* In the child. Any failure goes to @report as an errno; returns only then. */
-static void child(const struct proc_spec *spec, pid_t parent, int report)
+/* The two pipes between proc_spawn() and its child; each side closes the ends it does not use. */
+struct birth {
+	int gate[2];   /* a byte lets the child go on; end of file ends it */
+	int report[2]; /* the errno of what failed; end of file: the program runs */
+};
+
+/* In the child: wait for the parent's word. */
+static void await_gate(struct birth *b)
+{
+	char byte;
+
+	close(b->gate[1]);
+	close(b->report[0]);
+	if (read(b->gate[0], &byte, 1) != 1)
+		_exit(127);
+}
+
+/* In the child. Any failure goes to the report as an errno; returns only then. */
+static void child(const struct proc_spec *spec, pid_t parent, struct birth *b)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	int report, saved;
 	sigset_t none;
-	int saved;
 
 	for (int s = 1; s < SIGRTMIN; s++)
 		sigaction(s, &dfl, NULL);
@@ -121,7 +138,8 @@ static void child(const struct proc_spec *spec, pid_t parent, int report)
 		if (getppid() != parent)
 			_exit(127);
 	}
-	report = fcntl(report, F_DUPFD_CLOEXEC, 200);
+	await_gate(b);
+	report = fcntl(b->report[1], F_DUPFD_CLOEXEC, 200);
 	if (report >= 0 && (!spec->detach || setsid() >= 0) &&
 	    (spec->netns < 0 || setns(spec->netns, CLONE_NEWNET) == 0) &&
 	    (!spec->cwd || chdir(spec->cwd) == 0) && place_fds(spec) == 0) {
@@ -134,39 +152,57 @@ static void child(const struct proc_spec *spec, pid_t parent, int report)
 		_exit(127);
 }
 
-int proc_spawn(const struct proc_spec *spec, pid_t *pid, int *pidfd, struct qbx_err *err)
+/* In the parent: let the child go on, and hear how far it came. Return: 0, or -1 with @err. */
+static int deliver(const struct proc_spec *spec, pid_t pid, struct birth *b, struct qbx_err *err)
 {
-	_cleanup_close_ int r = -1, w = -1;
-	pid_t parent = getpid();
-	int report[2], failure;
+	int failure;
 	ssize_t n;
 
-	if (pipe2(report, O_CLOEXEC) < 0)
+	if (spec->born && spec->born(spec->born_arg, pid, err) < 0)
+		return -1;
+	close(take_fd(&b->report[1]));
+	if (write(b->gate[1], "", 1) != 1)
 		return err_sys(err, errno, "start %s", spec->argv[0]);
-	r = report[0];
-	w = report[1];
+	do
+		n = read(b->report[0], &failure, sizeof(failure));
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return 0;
+	return err_sys(err, n == sizeof(failure) ? failure : EIO, "start %s", spec->argv[0]);
+}
+
+static void birth_close(struct birth *b)
+{
+	for (int i = 0; i < 2; i++) {
+		cleanup_closep(&b->gate[i]);
+		cleanup_closep(&b->report[i]);
+	}
+}
+
+int proc_spawn(const struct proc_spec *spec, pid_t *pid, int *pidfd, struct qbx_err *err)
+{
+	_cleanup_(birth_close) struct birth b = { { -1, -1 }, { -1, -1 } };
+	pid_t parent = getpid();
+
+	if (pipe2(b.gate, O_CLOEXEC) < 0 || pipe2(b.report, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "start %s", spec->argv[0]);
 	*pid = fork();
 	if (*pid < 0)
 		return err_sys(err, errno, "start %s", spec->argv[0]);
 	if (*pid == 0) {
-		child(spec, parent, w);
+		child(spec, parent, &b);
 		_exit(127);
 	}
 	*pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
-	close(take_fd(&w));
-	/* Ends at exec, when the pipe closes unwritten, or with the errno of what failed. */
-	do
-		n = read(r, &failure, sizeof(failure));
-	while (n < 0 && errno == EINTR);
-	if (n == 0 && *pidfd >= 0)
+	if (*pidfd < 0)
+		err_sys(err, errno, "start %s", spec->argv[0]);
+	else if (deliver(spec, *pid, &b, err) == 0)
 		return 0;
-	failure = n == sizeof(failure) ? failure : EMFILE;
+	kill(*pid, SIGKILL);
+	waitpid(*pid, NULL, 0);
 	if (*pidfd >= 0)
 		close(*pidfd);
-	if (n != sizeof(int))
-		kill(*pid, SIGKILL);
-	waitpid(*pid, NULL, 0);
-	return err_sys(err, failure, "start %s", spec->argv[0]);
+	return -1;
 }
 
 int proc_exit_status(int wstatus)

@@ -48,6 +48,12 @@ struct proc_spec {
 	int netns;	 /* descriptor of the network namespace to start in, or -1 */
 	int detach;	 /* new session: survives us and our terminal */
 	int die_with_us; /* SIGKILL when this process ends */
+	/*
+	 * Called when the child exists and before it runs the program, which it does only if this
+	 * returns 0, and not if we are gone by then: what is written down here is not lost. May be NULL.
+	 */
+	int (*born)(void *arg, pid_t pid, struct qbx_err *err);
+	void *born_arg;
 };
 
 /**

@@ -233,6 +233,25 @@ static int record(const struct vm *vm, struct qbx_err *err)
 	return json_write_file(vm->dirfd, VM_FILE_VM, 0600, j, err);
 }
 
+/* Written down before they run: whatever becomes of this process, `stop` finds them. */
+static int record_helper(void *arg, pid_t pid, struct qbx_err *err)
+{
+	struct vm *vm = arg;
+
+	if (proc_identify(pid, &vm->helper) < 0)
+		return err_sys(err, errno, "identify vhost-device-vsock");
+	return record(vm, err);
+}
+
+static int record_qemu(void *arg, pid_t pid, struct qbx_err *err)
+{
+	struct vm *vm = arg;
+
+	if (proc_identify(pid, &vm->qemu) < 0)
+		return err_sys(err, errno, "identify QEMU");
+	return record(vm, err);
+}
+
 /* ---- waiting ---- */
 
 static void on_notify(void *arg)
@@ -317,16 +336,17 @@ static int spawn_daemon(struct boot *b, int *pidfd, struct qbx_err *err)
 		.netns = -1,
 		.detach = 1,
 		.die_with_us = vm->die_with_us,
+		.born = record_helper,
+		.born_arg = vm,
 	};
 	pid_t pid;
 
-	if (log < 0 || proc_spawn(&spec, &pid, pidfd, err) < 0)
-		return err->sys == ENOENT ? err_hint(err, "install vhost-device-vsock, or load the "
-							  "kernel module vhost_vsock")
-					  : -1;
-	if (proc_identify(pid, &vm->helper) < 0)
-		return err_sys(err, errno, "identify vhost-device-vsock");
-	return record(vm, err);
+	if (log >= 0 && proc_spawn(&spec, &pid, pidfd, err) == 0)
+		return 0;
+	vm->helper.pid = 0; /* it never ran */
+	if (err->sys != ENOENT)
+		return -1;
+	return err_hint(err, "install vhost-device-vsock, or load the kernel module vhost_vsock");
 }
 
 static int start_daemon(struct boot *b, struct qbx_err *err)
@@ -371,6 +391,8 @@ static int start_qemu(struct boot *b, struct qbx_err *err)
 		.netns = b->netns,
 		.detach = 1,
 		.die_with_us = vm->die_with_us,
+		.born = record_qemu,
+		.born_arg = vm,
 	};
 	char **argv;
 	int pidfd, ret;
@@ -389,12 +411,12 @@ static int start_qemu(struct boot *b, struct qbx_err *err)
 	spec.argv = (const char *const *)argv;
 	ret = proc_spawn(&spec, &pid, &pidfd, err);
 	strv_free(argv);
-	if (ret < 0)
+	if (ret < 0) {
+		vm->qemu.pid = 0; /* it never ran */
 		return -1;
+	}
 	vm->qemu_watch = loop_add_child(vm->loop, pidfd, on_qemu, vm, err);
-	if (proc_identify(pid, &vm->qemu) < 0)
-		return err_sys(err, errno, "identify QEMU");
-	return vm->qemu_watch ? record(vm, err) : -1;
+	return vm->qemu_watch ? 0 : -1;
 }
 
 static void on_greeted(void *arg, const struct hello *hello, const struct qbx_err *err)

@@ -144,6 +144,46 @@ static void identity_tells_a_recycled_pid(void **state)
 	json_decref(j);
 }
 
+/* Note that the child exists, and that it has not run its program yet. */
+static int note_birth(void *arg, pid_t pid, struct qbx_err *err)
+{
+	pid_t *seen = arg;
+	char path[40], exe[64] = "", own[64] = "";
+
+	*seen = pid;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	assert_true(readlink(path, exe, sizeof(exe) - 1) > 0);
+	assert_true(readlink("/proc/self/exe", own, sizeof(own) - 1) > 0);
+	assert_string_equal(exe, own);
+	return access("forbidden", F_OK) ? 0 : err_code(err, EX_DATAERR, "forbidden");
+}
+
+static void a_child_waits_until_its_birth_is_noted(void **state)
+{
+	const char *argv[] = { "true", NULL };
+	pid_t seen = 0, pid;
+	struct proc_spec spec = { .argv = argv, .netns = -1, .born = note_birth, .born_arg = &seen };
+	struct qbx_err err = { 0 };
+	char dir[] = "/tmp/qbx-proc-XXXXXX";
+	int pidfd;
+
+	(void)state;
+	assert_int_equal(proc_spawn(&spec, &pid, &pidfd, &err), 0);
+	assert_int_equal(seen, pid);
+	assert_int_equal(proc_reap(pidfd), 0);
+	close(pidfd);
+	/* A birth that cannot be noted is none. */
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	close(open("forbidden", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(proc_spawn(&spec, &pid, &pidfd, &err), -1);
+	assert_string_equal(err.msg, "forbidden");
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	unlink("forbidden");
+	assert_int_equal(chdir("/"), 0);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +195,7 @@ int main(void)
 		cmocka_unit_test(a_missing_program_is_told_at_once),
 		cmocka_unit_test(descriptors_swap_without_loss),
 		cmocka_unit_test(identity_tells_a_recycled_pid),
+		cmocka_unit_test(a_child_waits_until_its_birth_is_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

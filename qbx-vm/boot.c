@@ -6,7 +6,7 @@
  *
  * Everything that can be opened is opened first, by us: the place where the guest will dial, the
  * monitor's socket, TAPs, disks, the console. Then the vsock daemon starts (where there is one),
- * then QEMU; vm.json is written after each, so that `stop` finds them whatever becomes of this
+ * then QEMU; each is in vm.json before it runs, so that `stop` finds it whatever becomes of this
  * process. After that the guest's hello, the end of a process, a signal and the deadline are all
  * events of one loop.
  *

@@ -164,3 +164,14 @@ load boxes
 	[ "$failed" -eq 0 ]
 	[ "$(cat address.* | sort -u | grep -c /)" -eq 10 ]
 }
+
+@test "the last document is kept, and says where the time went as its schema has it" {
+	box kept true
+	jq -e --slurpfile schema "$BATS_TEST_DIRNAME/../schema/shim.json" '
+		$schema[0].properties as $p | .shim
+		| (keys - ($p | keys) == []) and (.t_us | length > 5)
+		and (.t_us | to_entries | all(.value >= 0 and (.key | IN($p.t_us.propertyNames.enum[]))))
+	' /var/log/qemubox/default--kept.json
+	jq -e '.qbx == 1 and .id == "kept" and has("net") and has("fs") and has("vm")' \
+		/var/log/qemubox/default--kept.json
+}

@@ -64,11 +64,13 @@ line_in() {
 
 @test "only the one who has the token gets in" {
 	qbx-vm start < "$BOX" > "$T/out"
-	# right port, wrong token: the guest closes, and still serves us
+	# Right port, wrong token: the guest closes (a reset is a close, too) and still serves us. One
+	# who got in would wait for as long as we do.
+	status=0
 	{ printf 'CONNECT 1024\n'; head -c 32 /dev/zero; } |
-		socat -t 5 - "UNIX-CONNECT:$dir/vsock.sock" > "$T/answer"
-	[[ "$(head -c 3 "$T/answer")" == OK* ]]
-	[ "$(wc -l < "$T/answer")" -eq 1 ]
+		timeout 20 socat -t 60 - "UNIX-CONNECT:$dir/vsock.sock" > "$T/answer" || status=$?
+	[ "$status" -ne 124 ]
+	[ "$(wc -l < "$T/answer")" -le 1 ]
 	qbx-vm stop < "$T/out" > /dev/null
 }
 

@@ -15,6 +15,19 @@ die() { say "$*"; exit 1; }
 # key FILE... — 16 hex digits that stand for the contents of the files and of stdin.
 key() { cat "$@" - | sha256sum | cut -c1-16; }
 
+# tell_progress DIR — say every 20 seconds how much there is in DIR, until the process group $ticker
+# is ended.
+tell_progress() {
+	# shellcheck disable=SC2016 # the inner shell expands these
+	setsid sh -c '
+		started=$(date +%s)
+		while sleep 20; do
+			files=$(find "$1" -xdev 2> /dev/null | wc -l)
+			echo "$0: $(($(date +%s) - started)) s, $files files so far"
+		done' "${0##*/}" "$1" >&2 &
+	ticker=$!
+}
+
 # cached NAME BUILDER — print the path of NAME in the cache. When it is not there yet, first run
 # BUILDER with an empty directory as its only argument and, if it succeeds, move that into place.
 # Of several callers one builds and the others wait for it. Run BUILDER's own processes without
@@ -26,11 +39,12 @@ cached() {
 			flock 9
 			[ ! -e "$cache/$1" ] || [ -n "${QBX_REFRESH:-}" ] || exit 0
 			aside=$(mktemp -d "$cache/.aside.XXXXXX")
-			trap 'rm -rf "$aside"' EXIT
-			trap 'exit 1' HUP INT TERM
+			mkdir "$aside/new"
 			chmod 755 "$aside"
 			say "building $cache/$1"
-			mkdir "$aside/new"
+			tell_progress "$aside/new" 9>&-
+			trap 'kill -- "-$ticker"; rm -rf "$aside"' EXIT
+			trap 'exit 1' HUP INT TERM
 			"$2" "$aside/new" >&2 9>&-
 			[ ! -e "$cache/$1" ] || mv "$cache/$1" "$aside/old"
 			mv "$aside/new" "$cache/$1"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.h - diagnostics for people: one line each, to stderr or wherever log_to() points */
+/* log.h - diagnostics for people: one line each, to stderr or where log_open() says */
 #ifndef QBX_LOG_H
 #define QBX_LOG_H
 

@@ -10,7 +10,4 @@
 /** sha256_hex() - the digest of @len bytes as lower-case hexadecimal digits and a NUL. */
 void sha256_hex(const void *data, size_t len, char hex[SHA256_HEX_LEN + 1]);
 
-/** sha256_hex_fd() - the digest of a blocking descriptor read to its end. Return: 0, or -1 with errno. */
-int sha256_hex_fd(int fd, char hex[SHA256_HEX_LEN + 1]);
-
 #endif

@@ -20,7 +20,6 @@ struct stream {
 	struct watch *local_watch, *sock_watch;
 	stream_done_fn *done;
 	void *arg;
-	int finishing;	   /* stream_finish() was called */
 	uint32_t chunk;	   /* receiving: bytes of the current chunk still to come */
 	unsigned long long moved;
 	size_t start, end; /* what of buf is still to be written, or not yet parsed */
@@ -78,8 +77,6 @@ static void chunk_sent(struct stream *s)
 	if (s->state == SEND_LAST) {
 		s->state = SEND_WAIT;
 		rest_all_but(s, s->sock_watch, EPOLLIN);
-	} else if (s->finishing) {
-		queue_chunk(s, 0, SEND_LAST);
 	} else {
 		s->state = SEND_READ;
 		/* The connection is watched as well: a peer that goes away ends the stream. */
@@ -262,13 +259,6 @@ struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn 
 			   struct qbx_err *err)
 {
 	return stream_new(loop, RECV_READ, dst, sock, done, arg, err);
-}
-
-void stream_finish(struct stream *s)
-{
-	s->finishing = 1;
-	if (s->state == SEND_READ)
-		queue_chunk(s, 0, SEND_LAST);
 }
 
 unsigned long long stream_moved(const struct stream *s)

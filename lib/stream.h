@@ -50,9 +50,6 @@ struct stream *stream_send(struct loop *loop, int src, int sock, stream_done_fn 
 struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn *done, void *arg,
 			   struct qbx_err *err) _must_check_;
 
-/** stream_finish() - sending: read no more, send what is in hand and the end mark. */
-void stream_finish(struct stream *s);
-
 /** stream_moved() - bytes handed on so far, headers included: did it get anywhere lately? */
 unsigned long long stream_moved(const struct stream *s);
 

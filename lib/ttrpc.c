@@ -175,11 +175,6 @@ void ttrpc_free(struct ttrpc_conn *conn)
 
 /* ---- output ---- */
 
-bool ttrpc_flushed(const struct ttrpc_conn *conn)
-{
-	return !conn->out;
-}
-
 void ttrpc_on_flush(struct ttrpc_conn *conn, loop_fn *fn, void *arg)
 {
 	if (conn->dead || !conn->out) {

@@ -71,10 +71,7 @@ struct ttrpc_conn *ttrpc_new(struct loop *loop, int fd, const struct ttrpc_metho
 /** ttrpc_free() - close; pending client calls fail with TTRPC_CANCELLED first. NULL is allowed. */
 void ttrpc_free(struct ttrpc_conn *conn);
 
-/** ttrpc_flushed() - has everything that was answered or called left this process? */
-bool ttrpc_flushed(const struct ttrpc_conn *conn);
-
-/** ttrpc_on_flush() - call @fn once, when ttrpc_flushed() becomes true or the connection ends. */
+/** ttrpc_on_flush() - call @fn once, when all that was queued has left, or the connection ends. */
 void ttrpc_on_flush(struct ttrpc_conn *conn, loop_fn *fn, void *arg);
 
 /** ttrpc_call_conn() - the connection a call came on, or NULL if it has gone. */

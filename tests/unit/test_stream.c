@@ -34,19 +34,15 @@ static void received(void *arg, enum stream_end end)
 		loop_stop(e->loop);
 }
 
-static void start(struct ends *e, int src, int dst, struct stream **sender)
+static void start(struct ends *e, int src, int dst)
 {
 	struct qbx_err err = { 0 };
-	struct stream *s;
 	int sv[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
 	e->loop = loop_new(&err);
 	e->open = 2;
-	s = stream_send(e->loop, src, sv[0], sent, e, &err);
-	assert_non_null(s);
-	if (sender)
-		*sender = s;
+	assert_non_null(stream_send(e->loop, src, sv[0], sent, e, &err));
 	assert_non_null(stream_recv(e->loop, sv[1], dst, received, e, &err));
 }
 
@@ -88,7 +84,7 @@ static void every_byte_arrives(void **state)
 		struct qbx_err err = { 0 };
 		struct ends e = { 0 };
 
-		start(&e, dup(src), dup(dst), NULL);
+		start(&e, dup(src), dup(dst));
 		assert_int_equal(loop_run(e.loop, &err), 0);
 		assert_int_equal(e.send, STREAM_DONE);
 		assert_int_equal(e.recv, STREAM_DONE);
@@ -97,24 +93,6 @@ static void every_byte_arrives(void **state)
 		close(src);
 		close(dst);
 	}
-}
-
-static void finish_sends_the_mark_without_end_of_file(void **state)
-{
-	struct qbx_err err = { 0 };
-	struct ends e = { 0 };
-	struct stream *sender;
-	int p[2];
-
-	(void)state;
-	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
-	start(&e, p[0], temp_file(0), &sender);
-	stream_finish(sender);
-	assert_int_equal(loop_run(e.loop, &err), 0);
-	assert_int_equal(e.send, STREAM_DONE);
-	assert_int_equal(e.recv, STREAM_DONE);
-	close(p[1]);
-	loop_free(e.loop);
 }
 
 static void a_sink_that_closes_is_told_on_both_sides(void **state)
@@ -127,7 +105,7 @@ static void a_sink_that_closes_is_told_on_both_sides(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
 	close(p[0]);
-	start(&e, temp_file(1 << 20), p[1], NULL);
+	start(&e, temp_file(1 << 20), p[1]);
 	assert_int_equal(loop_run(e.loop, &err), 0);
 	assert_int_equal(e.recv, STREAM_SINK_GONE);
 	assert_int_equal(e.send, STREAM_BROKEN);
@@ -166,7 +144,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_arrives),
-		cmocka_unit_test(finish_sends_the_mark_without_end_of_file),
 		cmocka_unit_test(a_sink_that_closes_is_told_on_both_sides),
 		cmocka_unit_test(a_close_without_the_mark_is_no_end),
 	};

@@ -9,7 +9,8 @@
 #            lies the complete configuration, as `config`.
 #
 # The first run takes some 20 CPU minutes and 2 GB; the result is cached by the contents of this
-# script, the configuration and the version of the source, and so is the unpacked source.
+# script, the options of the configuration (not its comments) and the version of the source, and so
+# is the unpacked source. The same inputs give the same bytes, wherever the cache is.
 set -eu
 
 here=$(dirname "$(realpath "$0")")
@@ -38,10 +39,14 @@ unpack_source() {
 	rm "$1"/*.deb "$1"/*.tar.*
 }
 
+# The fragment without its comments.
+options() {
+	grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$here/kernel.config"
+}
+
 # Fail for each line of the fragment that the kernel's own rules did not let through.
 check_config() {
-	missing=$(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$here/kernel.config" |
-		grep -vxF -f "$1" || :)
+	missing=$(options | grep -vxF -f "$1" || :)
 	[ -z "$missing" ] || die "without effect in $package: $(echo "$missing" | xargs)"
 }
 
@@ -50,17 +55,19 @@ build_kernel() {
 	export KBUILD_BUILD_TIMESTAMP='2000-01-01 00:00:00 UTC'
 	mkdir "$1/obj"
 	kmake="make --no-print-directory -s -C $source O=$1/obj"
-	$kmake KCONFIG_ALLCONFIG="$here/kernel.config" allnoconfig
+	options > "$1/fragment"
+	$kmake KCONFIG_ALLCONFIG="$1/fragment" allnoconfig
 	check_config "$1/obj/.config"
-	$kmake -j "$(nproc)" vmlinux
+	# The kernel names its source files in messages: by their place in the tree, not in the cache.
+	$kmake -j "$(nproc)" KCFLAGS="-ffile-prefix-map=$1/obj/= -ffile-prefix-map=$source/=" vmlinux
 	strip --strip-all -o "$1/vmlinux" "$1/obj/vmlinux"
 	cp "$1/obj/.config" "$1/config"
-	rm -r "$1/obj"
+	rm -r "$1/obj" "$1/fragment"
 }
 
 # The make that may have called us has flags that are not meant for the kernel's.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 mkdir -p "$cache"
 source=$(kernel_source)
-kernel=$(cached "kernel-$(echo "$source" | key "$0" "$here/kernel.config")" build_kernel)
+kernel=$(cached "kernel-$({ echo "${source##*/}"; options; } | key "$0")" build_kernel)
 printf '%s\n' "$kernel/vmlinux"

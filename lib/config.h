@@ -20,6 +20,14 @@ struct config {
 	const char *cni_network;  /* NULL: the first configuration by file name */
 	const char *accel;	  /* "kvm", "tcg" or "auto" */
 	const char *vsock;	  /* "auto", "vhost-vsock" or "vhost-user" */
+	const char *machine;	  /* "microvm" or "q35" */
+	unsigned vcpus_max;	  /* most for one VM; 0: as many as the host has */
+	unsigned memory_mib;	  /* of a VM whose container has no limit */
+	unsigned memory_max_mib;  /* to which memory may grow where it can; 0: the container's limit */
+	unsigned uid_first;	  /* the range that each VM gets a user id of its own from */
+	unsigned uid_count;
+	unsigned console_max_kib; /* console.log is rotated beyond this */
+	const char *relax;	  /* comma-separated: confinement to do without, see qemubox.conf(5) */
 	bool debug;
 	json_t *file; /* the parsed configuration file, owned */
 };

@@ -37,6 +37,26 @@ static void the_file_beats_defaults_and_variables_beat_the_file(void **state)
 	unsetenv("QEMUBOX_ACCEL");
 }
 
+static void numbers_too(void **state)
+{
+	struct qbx_err err;
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load("{\"memory_mib\":1024}", &cfg, &err), 0);
+	assert_int_equal(cfg.memory_mib, 1024);
+	assert_int_equal(cfg.vcpus_max, 0);
+	config_free(&cfg);
+	setenv("QEMUBOX_MEMORY_MIB", "2048", 1);
+	assert_int_equal(load("{\"memory_mib\":1024}", &cfg, &err), 0);
+	assert_int_equal(cfg.memory_mib, 2048);
+	config_free(&cfg);
+	setenv("QEMUBOX_MEMORY_MIB", "2G", 1);
+	assert_int_equal(load("{}", &cfg, &err), -1);
+	assert_string_equal(err.msg, "QEMUBOX_MEMORY_MIB: \"2G\" is not a whole number");
+	unsetenv("QEMUBOX_MEMORY_MIB");
+}
+
 static void mistakes_are_named(void **state)
 {
 	static const struct {
@@ -45,6 +65,11 @@ static void mistakes_are_named(void **state)
 		{ "{\"acel\":\"kvm\"}", "unknown key \"acel\"" },
 		{ "{\"accel\":7}", "\"accel\" must be a string" },
 		{ "{\"accel\":\"xen\"}", "none of kvm, tcg, auto" },
+		{ "{\"accel\":\"kv\"}", "none of kvm, tcg, auto" },
+		{ "{\"machine\":\"\"}", "none of microvm, q35" },
+		{ "{\"memory_mib\":\"512\"}", "\"memory_mib\" must be a whole number" },
+		{ "{\"memory_mib\":1}", "\"memory_mib\": 1 is not between 128 and 1048576" },
+		{ "{\"vcpus_max\":-1}", "\"vcpus_max\": -1 is not between" },
 		{ "{", "not valid JSON" },
 	};
 	struct qbx_err err;
@@ -73,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_file_beats_defaults_and_variables_beat_the_file),
+		cmocka_unit_test(numbers_too),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(only_the_default_file_may_be_missing),
 	};

@@ -232,7 +232,7 @@ int unix_listen(int dirfd, const char *name, struct qbx_err *err) _must_check_;
 /** unix_connect() - Return: a connected descriptor, or -1 with errno. */
 int unix_connect(int dirfd, const char *name);
 
-/* ---- boot.c ---- */
+/* ---- vm.c ---- */
 
 /* A VM and what this process holds of it. */
 struct vm {
@@ -264,14 +264,28 @@ int vm_init(struct vm *vm, const struct cli *cli, struct box *box,
 /** vm_release() - forget it; the processes and files are left as they are. */
 void vm_release(struct vm *vm);
 
+/** vm_watch_qemu(), vm_watch_helper() - notice the end of the process; @pidfd is taken over. */
+int vm_watch_qemu(struct vm *vm, int pidfd, struct qbx_err *err) _must_check_;
+int vm_watch_helper(struct vm *vm, int pidfd, struct qbx_err *err) _must_check_;
+
+/** vm_why_gone() - say in @err what ended QEMU or its helper, in their own words. Return: -1. */
+int vm_why_gone(const struct vm *vm, struct qbx_err *err);
+
+/* ---- record.c ---- */
+
+/** vm_object() - the "vm" key of qbx-json(7), as far as it is known; new reference. */
+json_t *vm_object(const struct vm *vm);
+
+/** vm_record() - write it down as vm.json. */
+int vm_record(const struct vm *vm, struct qbx_err *err) _must_check_;
+
+/* ---- boot.c ---- */
+
 /**
  * vm_boot() - start the VM of vm->spec and wait until its guest is ready
  * On success the document has its "vm" key. On failure all of it is undone.
  */
 int vm_boot(struct vm *vm, struct qbx_err *err) _must_check_;
-
-/** vm_why_gone() - say in @err what ended QEMU or its helper, in their own words. Return: -1. */
-int vm_why_gone(const struct vm *vm, struct qbx_err *err);
 
 /* ---- dir.c ---- */
 

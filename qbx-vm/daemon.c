@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon.c - vhost-device-vsock: start it, wait for its socket, connect */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include "boot.h"
+
+/* Written down before it runs: whatever becomes of this process, `stop` finds it. */
+static int record_helper(void *arg, pid_t pid, struct qbx_err *err)
+{
+	struct vm *vm = arg;
+
+	if (proc_identify(pid, &vm->helper) < 0)
+		return err_sys(err, errno, "identify vhost-device-vsock");
+	return vm_record(vm, err);
+}
+
+/* What to wait for: a watch on the box's directory, and whether the daemon's socket was seen. */
+struct appear {
+	struct boot *b;
+	int fd;
+};
+
+static void on_created(void *arg, uint32_t events)
+{
+	struct appear *a = arg;
+	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n = read(a->fd, buf, sizeof(buf));
+
+	(void)events;
+	for (char *p = buf; n > 0 && p < buf + n;) {
+		struct inotify_event *e = (struct inotify_event *)p;
+
+		if (e->len > 0 && !strcmp(e->name, VM_FILE_VHOST))
+			boot_finished(a->b);
+		p += sizeof(*e) + e->len;
+	}
+}
+
+static int spawn_daemon(struct boot *b, int *pidfd, struct qbx_err *err)
+{
+	struct vm *vm = b->vm;
+	_cleanup_close_ int log = boot_create_log(vm->dirfd, VM_FILE_VSOCK_LOG, err);
+	struct proc_fd fds[] = { { log, 1 }, { log, 2 } };
+	struct proc_spec spec = {
+		.argv = vsock_argv(),
+		.cwd = vm->spec.dir, /* so that its paths stay short */
+		.fds = fds,
+		.nfds = ARRAY_SIZE(fds),
+		.netns = -1,
+		.detach = 1,
+		.die_with_us = vm->die_with_us,
+		.born = record_helper,
+		.born_arg = vm,
+	};
+	pid_t pid;
+
+	if (log >= 0 && proc_spawn(&spec, &pid, pidfd, err) == 0)
+		return 0;
+	vm->helper.pid = 0; /* it never ran */
+	if (err->sys != ENOENT)
+		return -1;
+	return err_hint(err, "install vhost-device-vsock, or load the kernel module vhost_vsock");
+}
+
+int boot_daemon(struct boot *b, struct qbx_err *err)
+{
+	struct vm *vm = b->vm;
+	_cleanup_close_ int inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct appear appear = { .b = b, .fd = inotify };
+	_cleanup_close_ int pidfd = -1;
+	struct watch *watch;
+	int ret;
+
+	if (inotify < 0 || inotify_add_watch(inotify, vm->spec.dir, IN_CREATE) < 0)
+		return err_sys(err, errno, "watch %s", vm->spec.dir);
+	if (spawn_daemon(b, &pidfd, err) < 0)
+		return -1;
+	if (vm_watch_helper(vm, fcntl(pidfd, F_DUPFD_CLOEXEC, 3), err) < 0)
+		return -1;
+	watch = loop_add_fd(vm->loop, inotify, EPOLLIN, on_created, &appear, err);
+	if (!watch)
+		return -1;
+	ret = boot_await(b, "vhost-device-vsock", err);
+	loop_remove(watch);
+	if (ret < 0)
+		return -1;
+	b->done = false;
+	b->vsock = vsock_connect(vm->dirfd, vm->helper.pid, pidfd, err);
+	return b->vsock < 0 ? -1 : 0;
+}

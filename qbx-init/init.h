@@ -21,6 +21,7 @@
 
 struct child;
 struct container;
+struct cpus_wait;
 struct door;
 struct parked;
 
@@ -35,6 +36,7 @@ struct vm {
 	struct container *containers; /* container.c */
 	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
 	struct ttrpc_conn *last_conn; /* the power goes when it closes */
+	struct cpus_wait *cpus_wait;  /* cpus.c: the call that waits for processors, or NULL */
 	bool going_down;
 };
 

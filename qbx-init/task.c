@@ -6,7 +6,9 @@
 
 #include "cgroup.h"
 #include "container.h"
+#include "cpus.h"
 #include "guest.pb-c.h"
+#include "stats.h"
 
 #define SIGNAL_MAX 64u
 
@@ -197,9 +199,23 @@ static void connect_(struct ttrpc_call *call, const ProtobufCMessage *request, v
 	ttrpc_reply(call, &reply.base);
 }
 
+static void ping(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	Qemubox__Guest__V1__PingResponse r = QEMUBOX__GUEST__V1__PING_RESPONSE__INIT;
+
+	(void)request;
+	(void)arg;
+	ttrpc_reply(call, &r.base);
+}
+
 #define TASK(name, message, handler)                                                       \
 	{                                                                                  \
 		GUEST_TASK_SERVICE, name, &qemubox__task__##message##__descriptor, handler \
+	}
+
+#define GUEST(name, message, handler)                                                      \
+	{                                                                                  \
+		GUEST_SERVICE, name, &qemubox__guest__v1__##message##__descriptor, handler \
 	}
 
 const struct ttrpc_method task_methods[] = {
@@ -212,7 +228,9 @@ const struct ttrpc_method task_methods[] = {
 	TASK("Pids", pids_request, pids),
 	TASK("CloseIO", close_iorequest, close_io),
 	TASK("Connect", connect_request, connect_),
-	{ GUEST_SERVICE, "Shutdown", &qemubox__guest__v1__shutdown_request__descriptor,
-	  shutdown_handle },
+	GUEST("Shutdown", shutdown_request, shutdown_handle),
+	GUEST("Ping", ping_request, ping),
+	GUEST("Stats", stats_request, stats_handle),
+	GUEST("SetCpus", set_cpus_request, cpus_handle),
 	{ NULL, NULL, NULL, NULL },
 };

@@ -23,7 +23,7 @@ static const struct {
 	{ "id", JSON_STRING },	    { "namespace", JSON_STRING }, { "bundle", JSON_STRING },
 	{ "accel", JSON_STRING },   { "rootfs", JSON_ARRAY },	  { "spec", JSON_OBJECT },
 	{ "network", JSON_STRING }, { "net", JSON_OBJECT },	  { "fs", JSON_OBJECT },
-	{ "vm", JSON_OBJECT },	    { "shim", JSON_OBJECT },
+	{ "vm", JSON_OBJECT },	    { "shim", JSON_OBJECT },	  { "machine", JSON_STRING },
 };
 
 static const char *type_name(json_type type)
@@ -52,7 +52,8 @@ static int check_doc(struct box *box, const char *what, struct qbx_err *err)
 	json_t *id, *namespace;
 
 	if (!json_is_integer(version))
-		return err_code(err, EX_DATAERR, "%s: no \"qbx\" version: not a box document", what);
+		return err_code(err, EX_DATAERR, "%s: no \"qbx\" version: not a box document",
+				what);
 	if (json_integer_value(version) != BOX_VERSION)
 		return err_code(err, EX_DATAERR,
 				"%s: box document version %lld, only %d is understood", what,

@@ -3,13 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "argv.h"
 #include "vm.h"
-
-struct argv {
-	char **v;
-	size_t n;
-	bool failed;
-};
 
 void strv_free(char **v)
 {
@@ -34,8 +29,7 @@ static void take(struct argv *a, char *word)
 	a->v[a->n] = NULL;
 }
 
-static void add(struct argv *a, const char *fmt, ...) _printf_(2, 3);
-static void add(struct argv *a, const char *fmt, ...)
+void add(struct argv *a, const char *fmt, ...)
 {
 	char *word;
 	va_list ap;
@@ -84,47 +78,19 @@ int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 	 * kernel says goes to hvc0, and with debug to the serial port as well, long before hvc0 is
 	 * there.
 	 */
-	int n = snprintf(buf, size,
-			 "%sconsole=hvc0 panic=-1 reboot=t no_timer_check tsc=reliable %s qbx.port=%u",
-			 spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
-			 spec->debug ? "" : "loglevel=4", spec->hello_port);
+	char machine[128];
+	int n;
+
+	machine_cmdline(spec, machine, sizeof(machine));
+	n = snprintf(
+		buf, size,
+		"%sconsole=hvc0 panic=-1 reboot=t no_timer_check tsc=reliable %s qbx.port=%u%s",
+		spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
+		spec->debug ? "" : "loglevel=4", spec->hello_port, machine);
 
 	if (n >= 0 && (size_t)n < size && spec->accel == ACCEL_TCG && spec->tsc_khz)
 		n += snprintf(buf + n, size - (size_t)n, " tsc_early_khz=%u", spec->tsc_khz);
 	return n < 0 || (size_t)n >= size ? -1 : 0;
-}
-
-/*
- * Without ACPI the devices are named on the kernel's command line and there is no table to parse.
- * Under TCG it must be off: with it, half of the boots hang calibrating the TSC against the PIT; and
- * without the RTC the kernel waits a second for one.
- * Under KVM the guest has kvmclock and the TSC deadline timer, and needs neither PIT nor PIC.
- */
-static void add_machine(struct argv *a, const struct vm_spec *spec)
-{
-	const char *serial = spec->debug ? "on" : "off";
-
-	add(a, "-machine");
-	if (spec->accel == ACCEL_KVM)
-		add(a,
-		    "microvm,accel=kvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,"
-		    "isa-serial=%s,memory-backend=mem",
-		    serial);
-	else
-		add(a,
-		    "microvm,accel=tcg,acpi=off,x-option-roms=off,pit=on,pic=on,rtc=on,"
-		    "isa-serial=%s,memory-backend=mem",
-		    serial);
-	add(a, "-cpu");
-	add(a, spec->accel == ACCEL_KVM ? "host" : "max");
-	add(a, "-smp");
-	add(a, "%u", spec->vcpus);
-	add(a, "-m");
-	add(a, "%u", spec->memory_mib);
-	/* A vhost-user device reads the guest's memory from another process. */
-	add(a, "-object");
-	add(a, "memory-backend-memfd,id=mem,size=%uM,share=%s", spec->memory_mib,
-	    spec->vhost_user ? "on" : "off");
 }
 
 static void add_confinement(struct argv *a)
@@ -145,7 +111,7 @@ static void add_confinement(struct argv *a)
 
 static void add_kernel(struct argv *a, const struct vm_spec *spec)
 {
-	char line[256];
+	char line[512];
 
 	if (vm_cmdline(spec, line, sizeof(line)) < 0)
 		a->failed = true;
@@ -165,7 +131,7 @@ static void add_console(struct argv *a, const struct vm_spec *spec)
 	add(a, "-chardev");
 	add(a, "file,id=console,path=/dev/fdset/%d,append=on", VM_FD_CONSOLE);
 	add(a, "-device");
-	add(a, "virtio-serial-device,max_ports=1");
+	add(a, "virtio-serial-%s,max_ports=1", machine_bus(spec));
 	add(a, "-device");
 	add(a, "virtconsole,chardev=console");
 	if (!spec->debug)
@@ -189,10 +155,11 @@ static void add_vsock(struct argv *a, const struct vm_spec *spec)
 		add(a, "-chardev");
 		add(a, "socket,id=vsock,fd=%d", VM_FD_VSOCK);
 		add(a, "-device");
-		add(a, "vhost-user-vsock-device,chardev=vsock");
+		add(a, "vhost-user-vsock-%s,chardev=vsock", machine_bus(spec));
 	} else {
 		add(a, "-device");
-		add(a, "vhost-vsock-device,guest-cid=%u,vhostfd=%d", spec->cid, VM_FD_VSOCK);
+		add(a, "vhost-vsock-%s,guest-cid=%u,vhostfd=%d", machine_bus(spec), spec->cid,
+		    VM_FD_VSOCK);
 	}
 }
 
@@ -207,7 +174,7 @@ static void add_link(struct argv *a, const struct vm_spec *spec, size_t i)
 	else
 		add(a, "tap,id=link%zu,fd=%d,vhost=off", i, fd);
 	add(a, "-device");
-	add(a, "virtio-net-device,netdev=link%zu,mac=%s", i, l->mac);
+	add(a, "virtio-net-%s,netdev=link%zu,mac=%s", machine_bus(spec), i, l->mac);
 }
 
 /*
@@ -238,7 +205,7 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 	add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu", d->vmdk ? "vmdk" : "raw", i,
 	    ro, i);
 	add(a, "-device");
-	add(a, "virtio-blk-device,drive=disk%zu,serial=%s", i, d->serial);
+	add(a, "virtio-blk-%s,drive=disk%zu,serial=%s", machine_bus(spec), i, d->serial);
 }
 
 char **vm_argv(const struct vm_spec *spec)
@@ -246,7 +213,7 @@ char **vm_argv(const struct vm_spec *spec)
 	struct argv a = { 0 };
 
 	add(&a, "%s", spec->qemu);
-	add_machine(&a, spec);
+	machine_argv(&a, spec);
 	add_confinement(&a);
 	add_kernel(&a, spec);
 	add_console(&a, spec);
@@ -256,6 +223,7 @@ char **vm_argv(const struct vm_spec *spec)
 		add_link(&a, spec, i);
 	for (size_t i = 0; i < spec->ndisks; i++)
 		add_disk(&a, spec, i);
+	machine_devices(&a, spec);
 	if (!a.failed)
 		return a.v;
 	strv_free(a.v);

@@ -4,12 +4,14 @@
 
 struct vm_options vm_options;
 
-static const struct cli_verb *const verbs[] = { &verb_start, &verb_run, &verb_stop, &verb_status,
-						NULL };
+static const struct cli_verb *const verbs[] = { &verb_start,  &verb_run,  &verb_stop,
+						&verb_status, &verb_size, NULL };
 
 static const struct cli_opt opts[] = {
 	{ "report", "FILE", "run: write the document, with its timings, to FILE at the end",
 	  offsetof(struct vm_options, report) },
+	{ "explain", NULL, "size: print how it is come to, step by step",
+	  offsetof(struct vm_options, explain) },
 	{ NULL, NULL, NULL, 0 },
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan.c - what a document and the configuration come to, before anything is touched */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "log.h"
 #include "vm.h"
 
 #define KERNEL_FILE "kernel/qemubox-kernel-x86_64"
@@ -131,20 +133,34 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 {
 	const json_t *net = json_object_get(doc, "net"), *fs = json_object_get(doc, "fs");
 	json_t *disks = json_object_get(fs, "disks"), *disk;
-	size_t i, slots;
+	unsigned slots;
+	size_t i;
 
 	if (net && plan_links(spec, net, err) < 0)
 		return -1;
-	slots = 2 + spec->nlinks + json_array_size(disks); /* console and vsock */
-	if (slots > VM_TRANSPORTS)
+	slots = machine_slots(spec->machine);
+	if (json_array_size(disks) > VM_DISKS_MAX || spec->nlinks + json_array_size(disks) > slots)
 		return err_code(err, EX_UNAVAILABLE,
-				"%zu devices, but the machine has slots for %u", slots,
-				VM_TRANSPORTS);
+				"%zu links and %zu disks, but the machine has slots for %u",
+				spec->nlinks, json_array_size(disks), slots);
 	json_array_foreach (disks, i, disk) {
 		if (plan_disk(&spec->disks[i], disk, err) < 0)
 			return -1;
 		spec->ndisks++;
 	}
+	return 0;
+}
+
+static int plan_size(struct vm_spec *spec, const struct config *cfg, const struct box *box,
+		     struct qbx_err *err)
+{
+	struct limits limits;
+
+	if (limits_make(&limits, cfg, box, err) < 0 || size_make(&limits, spec, NULL, err) < 0)
+		return -1;
+	if (spec->memory_mib > limits.host.available_mib)
+		log_warn("%u MiB of memory, but the host has only %" PRIu64 " MiB available",
+			 spec->memory_mib, limits.host.available_mib);
 	return 0;
 }
 
@@ -165,8 +181,6 @@ int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box
 	const char *accel = json_string_value(json_object_get(box->doc, "accel"));
 
 	memset(spec, 0, sizeof(*spec));
-	spec->vcpus = VM_VCPUS;
-	spec->memory_mib = VM_MEMORY_MIB;
 	spec->debug = cli->debug || cfg->debug;
 	if (!joins(spec->dir, cfg->run_dir, box->key))
 		return err_sys(err, ENAMETOOLONG, "%s", cfg->run_dir);
@@ -176,7 +190,8 @@ int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box
 	    find_share(spec->initrd, cfg, INITRD_FILE, err) < 0 ||
 	    vsock_by_vhost_user(cfg, &spec->vhost_user, err) < 0)
 		return -1;
-	if (plan_devices(spec, box->doc, err) < 0 || check_answer(box, err) < 0)
+	if (plan_size(spec, cfg, box, err) < 0 || plan_devices(spec, box->doc, err) < 0 ||
+	    check_answer(box, err) < 0)
 		return err_wrap(err, "box %s", box->key);
 	return 0;
 }

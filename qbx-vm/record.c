@@ -15,9 +15,11 @@ json_t *vm_object(const struct vm *vm)
 	if (vm->helper.pid)
 		json_object_set_new(j, "helper", proc_to_json(&vm->helper));
 	json_object_set_new(j, "accel", json_string(accel_name(spec->accel)));
-	json_object_set_new(j, "machine", json_string("microvm"));
+	json_object_set_new(j, "machine", json_string(machine_name(spec->machine)));
 	json_object_set_new(j, "vcpus", json_integer(spec->vcpus));
+	json_object_set_new(j, "vcpus_max", json_integer(spec->vcpus_max));
 	json_object_set_new(j, "memory_mib", json_integer(spec->memory_mib));
+	json_object_set_new(j, "memory_max_mib", json_integer(spec->memory_max_mib));
 	json_object_set_new(j, "vsock", vsock);
 	if (vm->hello.kernel[0])
 		json_object_set_new(j, "guest", json_pack("{s:s}", "kernel", vm->hello.kernel));

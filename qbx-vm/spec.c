@@ -148,15 +148,23 @@ static int set_args(json_t *spec, char *const *args, int nargs, struct qbx_err *
 	return err_hint(err, "name one: qbx-vm run -- CMD");
 }
 
-json_t *spec_make(const struct box *box, char *const *args, int nargs, struct qbx_err *err)
+json_t *spec_given(const struct box *box, struct qbx_err *err)
 {
 	const json_t *given = json_object_get(box->doc, "spec");
 	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
-	json_auto_t *spec = given    ? json_deep_copy(given)
-			    : bundle ? read_bundle(bundle, err)
-				     : make_default(box, err);
+
+	if (given)
+		return json_deep_copy(given);
+	return bundle ? read_bundle(bundle, err) : NULL;
+}
+
+json_t *spec_make(const struct box *box, char *const *args, int nargs, struct qbx_err *err)
+{
+	json_auto_t *spec = spec_given(box, err);
 	json_t *root;
 
+	if (!spec && !err->code)
+		spec = make_default(box, err);
 	if (!spec)
 		return NULL;
 	if (!json_is_object(json_object_get(spec, "process"))) {

@@ -7,10 +7,11 @@
 
 struct vm_options {
 	const char *report; /* --report */
+	bool explain;	    /* --explain */
 };
 
 extern struct vm_options vm_options;
 
-extern const struct cli_verb verb_start, verb_run, verb_stop, verb_status;
+extern const struct cli_verb verb_start, verb_run, verb_stop, verb_status, verb_size;
 
 #endif

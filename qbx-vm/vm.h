@@ -2,7 +2,7 @@
 /*
  * vm.h - private to qbx-vm
  *
- * plan.c turns the document into a struct vm_spec, argv.c that into QEMU's command line, boot.c
+ * plan.c turns the document into a struct vm_spec, argv.c and machine.c that into QEMU's command line, boot.c
  * starts it and waits for the guest's hello, task.c runs a container in it, halt.c ends it.
  */
 #ifndef QBX_VM_H
@@ -19,13 +19,9 @@
 #include "phase.h"
 #include "proc.h"
 
-/* What every VM gets until boxes can say what they need. */
-#define VM_VCPUS 1u
-#define VM_MEMORY_MIB 512u
-
-#define VM_TRANSPORTS 8u /* virtio-mmio slots of QEMU's microvm machine without ACPI */
+#define VM_VCPUS_MAX 64u /* CONFIG_NR_CPUS of guest/kernel.config */
 #define VM_LINKS_MAX 4u
-#define VM_DISKS_MAX VM_TRANSPORTS
+#define VM_DISKS_MAX 16u
 
 /* Bounds, in milliseconds. */
 #define VM_BOOT_KVM_MS 30000u
@@ -74,6 +70,8 @@ const char *accel_name(enum accel accel);
 
 /* ---- plan.c ---- */
 
+enum machine { MACHINE_MICROVM, MACHINE_Q35 };
+
 struct vm_link {
 	const char *tap, *mac; /* borrowed from the document */
 	bool vhost;	       /* a second descriptor, of /dev/vhost-net, follows the TAP's */
@@ -87,7 +85,10 @@ struct vm_disk {
 /* A VM, before anything of it exists. Paths are absolute. */
 struct vm_spec {
 	enum accel accel;
-	unsigned vcpus, memory_mib;
+	enum machine machine;
+	unsigned vcpus, vcpus_max;	      /* online at boot, and at most */
+	unsigned memory_mib, memory_max_mib;  /* at boot, and at most */
+	uint64_t cpu_quota_us, cpu_period_us; /* what the host's cgroup is to hold; 0: no quota */
 	char qemu[PATH_MAX], kernel[PATH_MAX], initrd[PATH_MAX];
 	char dir[PATH_MAX];  /* the box's */
 	const char *netns;   /* path, or NULL for ours */
@@ -115,6 +116,90 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err) _
 
 /** plan_print() - --dry-run: the commands that would be run, as a shell would take them. */
 int plan_print(const struct vm_spec *spec, struct qbx_err *err) _must_check_;
+
+/* ---- machine.c ---- */
+
+/*
+ * What QMP knows these devices by. Processors of a q35 machine are plugged in and out by the properties
+ * that query-hotpluggable-cpus lists. Memory grows by qom-set of "requested-size", in bytes, on
+ * /machine/peripheral/vmem0: up to memory_max_mib less memory_mib, in steps of 2 MiB.
+ */
+#define VM_ID_BALLOON "balloon0"
+#define VM_ID_MEMORY "vmem0" /* there if memory_max_mib is more than memory_mib */
+
+const char *machine_name(enum machine machine);
+
+/** machine_choose() - by its name. Return: 0, or -1 with @err (EX_DATAERR). */
+int machine_choose(const char *wanted, enum machine *machine, struct qbx_err *err) _must_check_;
+
+/** machine_bus() - how the names of its virtio devices end: "device" or "pci". */
+const char *machine_bus(const struct vm_spec *spec);
+
+/** machine_slots() - how many links and disks it has room for. */
+unsigned machine_slots(enum machine machine);
+
+/** machine_has_balloon() - microvm has one only where links and disks leave a slot. */
+bool machine_has_balloon(const struct vm_spec *spec);
+
+/** machine_cmdline() - what its kernel is told beyond vm_cmdline(), each with a blank before it. */
+void machine_cmdline(const struct vm_spec *spec, char *buf, size_t size);
+
+struct argv;
+
+/** machine_argv() - the machine, its processors and its memory. */
+void machine_argv(struct argv *a, const struct vm_spec *spec);
+
+/** machine_devices() - the devices that every such machine has. */
+void machine_devices(struct argv *a, const struct vm_spec *spec);
+
+/* ---- limits.c ---- */
+
+/* What a VM's size follows from. 0 stands for "nothing said", except of the host. */
+struct limits {
+	enum machine machine;
+	uint64_t memory_bytes;		       /* of the container, or of all in the sandbox */
+	uint64_t cpu_quota_us, cpu_period_us;  /* the same; the period is there with a quota */
+	unsigned cpuset;		       /* processors in it */
+	unsigned cpu_shares;		       /* of a sandbox only: 1024 are one processor */
+	unsigned vcpus, vcpus_max, memory_mib; /* by annotation */
+	struct {
+		unsigned vcpus_max, memory_mib, memory_max_mib; /* as in struct config */
+	} config;
+	struct {
+		unsigned cpus;
+		uint64_t memory_mib, available_mib;
+	} host;
+};
+
+/**
+ * limits_read() - what an OCI specification asks for
+ * Source of the keys: the OCI runtime specification 1.1, linux.resources; the annotations that
+ * containerd's CRI gives a sandbox (io.kubernetes.cri.sandbox-*, decimal, 0 for none); and ours.
+ * @spec: NULL is one that says nothing
+ * Fills all but config and host. Return: 0, or -1 with @err (EX_DATAERR), which names the key.
+ */
+int limits_read(struct limits *l, const json_t *spec, struct qbx_err *err) _must_check_;
+
+/** limits_meminfo() - a value of this /proc/meminfo text, in MiB, or 0. @key is with its colon. */
+uint64_t limits_meminfo(const char *meminfo, const char *key);
+
+/** limits_cpuset() - how many processors "0-3,8" lists. Return: 0, or -1 if it is no such list. */
+int limits_cpuset(const char *list, unsigned *count);
+
+/** limits_make() - all of it, of a box on this host. */
+int limits_make(struct limits *l, const struct config *cfg, const struct box *box,
+		struct qbx_err *err) _must_check_;
+
+/* ---- size.c ---- */
+
+/**
+ * size_make() - the formula of qbx-vm(8): a function of @l and nothing else
+ * Sets machine, processors, memory and quota of @spec.
+ * @why: told each step in a line, or NULL
+ * Return: 0, or -1 with @err (EX_UNAVAILABLE: the host has not enough).
+ */
+int size_make(const struct limits *l, struct vm_spec *spec, FILE *why,
+	      struct qbx_err *err) _must_check_;
 
 /* ---- tsc.c ---- */
 
@@ -350,6 +435,12 @@ json_t *qmp_execute(int dirfd, const char *command, unsigned timeout_ms,
 /* ---- spec.c ---- */
 
 /**
+ * spec_given() - "spec" of the document, else config.json of its bundle
+ * Return: a new reference, or NULL: with @err if there is one that cannot be read, else without.
+ */
+json_t *spec_given(const struct box *box, struct qbx_err *err) _must_check_;
+
+/**
  * spec_make() - the OCI specification of a box's container
  * "spec" of the document, else config.json of its bundle, else a default one; "fs.process" is laid
  * over the default one, and @args, when there are any, replace the process's.
@@ -368,7 +459,7 @@ json_t *spec_make(const struct box *box, char *const *args, int nargs,
  * Return: 0, or -1 with @err (code 126 or 127 when the command cannot be run or is not found).
  */
 int foreground_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
-	     struct qbx_err *err) _must_check_;
+		   struct qbx_err *err) _must_check_;
 
 /** foreground_exit_code() - 126, 127 or EX_UNAVAILABLE, by text of a failed Create or Start. */
 int foreground_exit_code(const char *message);

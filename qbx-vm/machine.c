@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.c - what differs between QEMU's machines, and between KVM and TCG
+ *
+ * microvm: no firmware to speak of, no PCI and no ACPI. The devices are virtio-mmio and are named on
+ * the kernel's command line. What it has it has from the start: processors that are not wanted yet
+ * stay offline in the guest, and memory does not grow.
+ *
+ * q35: PCI and ACPI, so that processors can be plugged in, and memory that virtio-mem adds up to
+ * memory_max_mib. SeaBIOS and the enumeration of both take their time.
+ *
+ * Every option here is one that QEMU 7.2, 10 and 11 know.
+ */
+#include <string.h>
+
+#include "argv.h"
+#include "vm.h"
+
+#define MICROVM_SLOTS 8u /* virtio-mmio transports without ACPI */
+#define Q35_SLOTS 24u	 /* of the 31 on its bus, some are the machine's own */
+
+static const char *const names[] = { [MACHINE_MICROVM] = "microvm", [MACHINE_Q35] = "q35" };
+
+const char *machine_name(enum machine machine)
+{
+	return names[machine];
+}
+
+int machine_choose(const char *wanted, enum machine *machine, struct qbx_err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(wanted, names[i]) != 0)
+			continue;
+		*machine = (enum machine)i;
+		return 0;
+	}
+	return err_code(err, EX_DATAERR, "machine: \"%s\" is none of microvm, q35", wanted);
+}
+
+const char *machine_bus(const struct vm_spec *spec)
+{
+	return spec->machine == MACHINE_Q35 ? "pci" : "device";
+}
+
+/* Console and vsock; on q35 also the balloon, virtio-mem and pvpanic. */
+static unsigned own_slots(enum machine machine)
+{
+	return machine == MACHINE_Q35 ? 5 : 2;
+}
+
+unsigned machine_slots(enum machine machine)
+{
+	return (machine == MACHINE_Q35 ? Q35_SLOTS : MICROVM_SLOTS) - own_slots(machine);
+}
+
+bool machine_has_balloon(const struct vm_spec *spec)
+{
+	return spec->machine == MACHINE_Q35 ||
+	       spec->nlinks + spec->ndisks < machine_slots(spec->machine);
+}
+
+static bool grows(const struct vm_spec *spec)
+{
+	return spec->machine == MACHINE_Q35 && spec->memory_max_mib > spec->memory_mib;
+}
+
+/*
+ * Without ACPI there is no table to parse. Under TCG it must be off: with it, half of the boots hang
+ * calibrating the TSC against the PIT; and without the RTC the kernel waits a second for one.
+ * Under KVM the guest has kvmclock and the TSC deadline timer, and needs neither PIT nor PIC.
+ */
+static void add_microvm(struct argv *a, const struct vm_spec *spec)
+{
+	const char *clocks =
+		spec->accel == ACCEL_KVM ? "pit=off,pic=off,rtc=off" : "pit=on,pic=on,rtc=on";
+
+	add(a, "microvm,accel=%s,acpi=off,x-option-roms=off,%s,isa-serial=%s,memory-backend=mem",
+	    accel_name(spec->accel), clocks, spec->debug ? "on" : "off");
+}
+
+/* The rest of a PC is left out. The serial port comes with -serial. */
+static void add_q35(struct argv *a, const struct vm_spec *spec)
+{
+	const char *clocks = spec->accel == ACCEL_KVM ? "pit=off,pic=off" : "pit=on,pic=on";
+
+	add(a,
+	    "q35,accel=%s,acpi=on,%s,hpet=off,i8042=off,sata=off,smbus=off,smm=off,usb=off,"
+	    "vmport=off,graphics=off,memory-backend=mem",
+	    accel_name(spec->accel), clocks);
+}
+
+/*
+ * On microvm all processors exist from the start: they cost nothing until the guest starts them.
+ * Where Linux sees no hypervisor that it knows, as under TCG, it ignores processors that could be
+ * plugged into a package that is there: so each gets a package of its own.
+ */
+static void add_processors(struct argv *a, const struct vm_spec *spec)
+{
+	bool plugged = spec->machine == MACHINE_Q35, apart = plugged && spec->accel == ACCEL_TCG;
+
+	add(a, "-cpu");
+	add(a, spec->accel == ACCEL_KVM ? "host" : "max");
+	add(a, "-smp");
+	add(a, "cpus=%u,maxcpus=%u,sockets=%u,cores=%u,threads=1",
+	    plugged ? spec->vcpus : spec->vcpus_max, spec->vcpus_max, apart ? spec->vcpus_max : 1,
+	    apart ? 1 : spec->vcpus_max);
+}
+
+/* A vhost-user device reads the guest's memory from another process. */
+static void add_memory(struct argv *a, const struct vm_spec *spec)
+{
+	const char *backend = spec->vhost_user ? "memfd,share=on" : "ram";
+
+	add(a, "-m");
+	if (grows(spec))
+		add(a, "size=%uM,maxmem=%uM", spec->memory_mib, spec->memory_max_mib);
+	else
+		add(a, "size=%uM", spec->memory_mib);
+	add(a, "-object");
+	add(a, "memory-backend-%s,id=mem,size=%uM", backend, spec->memory_mib);
+	if (!grows(spec))
+		return;
+	add(a, "-object");
+	add(a, "memory-backend-%s,id=more,size=%uM,reserve=off", backend,
+	    spec->memory_max_mib - spec->memory_mib);
+}
+
+void machine_argv(struct argv *a, const struct vm_spec *spec)
+{
+	add(a, "-machine");
+	if (spec->machine == MACHINE_Q35)
+		add_q35(a, spec);
+	else
+		add_microvm(a, spec);
+	add_processors(a, spec);
+	add_memory(a, spec);
+}
+
+void machine_devices(struct argv *a, const struct vm_spec *spec)
+{
+	if (machine_has_balloon(spec)) {
+		add(a, "-device");
+		add(a,
+		    "virtio-balloon-%s,id=" VM_ID_BALLOON
+		    ",free-page-reporting=on,deflate-on-oom=on",
+		    machine_bus(spec));
+	}
+	if (grows(spec)) {
+		add(a, "-device");
+		add(a, "virtio-mem-pci,id=" VM_ID_MEMORY ",memdev=more,requested-size=0");
+	}
+	if (spec->machine == MACHINE_Q35) {
+		add(a, "-device");
+		add(a, "pvpanic-pci");
+	}
+}
+
+void machine_cmdline(const struct vm_spec *spec, char *buf, size_t size)
+{
+	char online[24] = "";
+
+	if (spec->machine == MACHINE_MICROVM && spec->vcpus < spec->vcpus_max)
+		snprintf(online, sizeof(online), " maxcpus=%u", spec->vcpus);
+	snprintf(buf, size, "%s%s", online,
+		 grows(spec) ? " memhp_default_state=online_movable" : "");
+}

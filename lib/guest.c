@@ -8,9 +8,9 @@
 #include <linux/vm_sockets.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "io.h"
+#include "sock.h"
 
 /*
  * DIAL_CONNECT (AF_VSOCK only) -> DIAL_GREET: what must be said first is going out
@@ -35,24 +35,30 @@ struct dial {
 	size_t line_len;
 };
 
-int guest_open(struct guest *g, const struct config *cfg, const struct box *box, struct qbx_err *err)
+int guest_open(struct guest *g, const struct config *cfg, const struct box *box,
+	       struct qbx_err *err)
 {
 	json_t *vm = json_object_get(box->doc, "vm");
 	_cleanup_free_ char *token = NULL;
 	const char *transport = NULL;
 	json_error_t je;
+	json_int_t uid = 0;
 	int cid = 0;
 	size_t len;
 
 	g->dirfd = -1;
 	if (!vm)
 		return err_code(err, EX_DATAERR, "box %s: no \"vm\" key: not started", box->key);
-	if (json_unpack_ex(vm, &je, 0, "{s:{s:s, s?i}}", "vsock", "transport", &transport, "cid",
-			   &cid) < 0)
+	if (json_unpack_ex(vm, &je, 0, "{s?I, s:{s:s, s?i}}", "uid", &uid, "vsock", "transport",
+			   &transport, "cid", &cid) < 0)
 		return err_code(err, EX_DATAERR, "box %s: vm: %s", box->key, je.text);
 	if (!strcmp(transport, "vhost-vsock") ? cid <= VMADDR_CID_HOST : cid != 0)
 		return err_code(err, EX_DATAERR, "box %s: vm: vsock cid %d", box->key, cid);
+	if (uid < 0 || uid > UINT32_MAX)
+		return err_code(err, EX_DATAERR, "box %s: vm: uid %" JSON_INTEGER_FORMAT, box->key,
+				uid);
 	g->cid = (unsigned)cid;
+	g->uid = (unsigned)uid;
 	g->dirfd = box_dir_open(cfg, box, 0, err);
 	if (g->dirfd < 0)
 		return -1;
@@ -217,18 +223,33 @@ static void on_timeout(void *arg)
 	fail(d, ETIMEDOUT, "guest");
 }
 
+/* The daemon can put anything into its directory, but cannot make it somebody else's. */
+static int reach_daemon(const struct guest *g, int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (unix_reach(fd, g->dirfd, GUEST_VSOCK) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -1;
+	if (cred.uid == g->uid)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
 /* A socket that is connecting, or connected. Return: descriptor, or -1 with errno. */
 static int connect_to(const struct guest *g, unsigned port)
 {
 	struct sockaddr_vm vm = { .svm_family = AF_VSOCK, .svm_cid = g->cid, .svm_port = port };
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct sockaddr *sa = g->cid ? (struct sockaddr *)&vm : (struct sockaddr *)&un;
-	socklen_t len = g->cid ? sizeof(vm) : sizeof(un);
-	_cleanup_close_ int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd =
+		socket(g->cid ? AF_VSOCK : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int ret;
 
-	/* By way of /proc: a box directory's own path may be longer than sun_path. */
-	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/vsock.sock", g->dirfd);
-	if (fd < 0 || (connect(fd, sa, len) < 0 && errno != EINPROGRESS))
+	if (fd < 0)
+		return -1;
+	ret = g->cid ? connect(fd, (struct sockaddr *)&vm, sizeof(vm)) : reach_daemon(g, fd);
+	if (ret < 0 && errno != EINPROGRESS)
 		return -1;
 	return take_fd(&fd);
 }

@@ -10,8 +10,10 @@
 
 #define GUEST_TOKEN_LEN 32u
 #define GUEST_PORT_CONTROL 1024u /* token, then ttrpc */
-#define GUEST_PORT_STREAM 1025u	 /* token, u32 BE stream number; the guest answers GUEST_STREAM_OK */
+#define GUEST_PORT_STREAM 1025u /* token, u32 BE stream number; the guest answers GUEST_STREAM_OK */
 #define GUEST_STREAM_OK 'K'
+/* vhost-device-vsock's socket in the box's directory; its own directory is the daemon's to write */
+#define GUEST_VSOCK "vsock/vsock.sock"
 #define GUEST_MESSAGE_MAX 65536u /* Hello and Boot: bytes after the length */
 #define GUEST_TASK_SERVICE "containerd.task.v3.Task"
 #define GUEST_SERVICE "qemubox.guest.v1.Guest"
@@ -30,8 +32,9 @@
 
 /* Where a VM is reached; made by guest_open(). */
 struct guest {
-	int dirfd;    /* the box's directory, for its vsock.sock; owned */
-	unsigned cid; /* vhost-vsock; 0 where vsock.sock is used */
+	int dirfd;    /* the box's directory, for GUEST_VSOCK; owned */
+	unsigned cid; /* vhost-vsock; 0 where GUEST_VSOCK is used */
+	unsigned uid; /* of the process that listens there */
 	uint8_t token[GUEST_TOKEN_LEN];
 };
 

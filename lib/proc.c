@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -79,17 +80,38 @@ int proc_from_json(const json_t *j, struct proc_id *id, struct qbx_err *err)
 	return 0;
 }
 
+/* The first number that is no descriptor the child wants. */
+static int beyond_wanted(const struct proc_spec *spec)
+{
+	int beyond = 3;
+
+	for (size_t i = 0; i < spec->nfds; i++)
+		if (spec->fds[i].to >= beyond)
+			beyond = spec->fds[i].to + 1;
+	return beyond;
+}
+
+/* Each descriptor is there three times for a moment, and many programs make another of each. */
+static void make_room(const struct proc_spec *spec)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || spec->nfds * 4 + 128 < limit.rlim_cur)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Move the wanted descriptors out of the way of each other, then into place. */
 static int place_fds(const struct proc_spec *spec)
 {
-	int high[32];
+	_cleanup_free_ int *high = calloc(spec->nfds + 1, sizeof(*high));
+	int beyond = beyond_wanted(spec);
 
-	if (spec->nfds > ARRAY_SIZE(high)) {
-		errno = E2BIG;
+	if (!high)
 		return -1;
-	}
 	for (size_t i = 0; i < spec->nfds; i++) {
-		high[i] = fcntl(spec->fds[i].from, F_DUPFD_CLOEXEC, 100);
+		high[i] = fcntl(spec->fds[i].from, F_DUPFD_CLOEXEC, beyond);
 		if (high[i] < 0)
 			return -1;
 	}
@@ -108,7 +130,12 @@ static int place_fds(const struct proc_spec *spec)
 /* The two pipes between proc_spawn() and its child; each side closes the ends it does not use. */
 struct birth {
 	int gate[2];   /* a byte lets the child go on; end of file ends it */
-	int report[2]; /* the errno of what failed; end of file: the program runs */
+	int report[2]; /* a struct failure; end of file: the program runs */
+};
+
+struct failure {
+	int sys;
+	char what[60]; /* empty: the program could not be run */
 };
 
 /* In the child: wait for the parent's word. */
@@ -122,40 +149,65 @@ static void await_gate(struct birth *b)
 		_exit(127);
 }
 
-/* In the child. Any failure goes to the report as an errno; returns only then. */
+/* In the child. A change of user id unties it again. */
+static void tie_to(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+}
+
+/* In the child: all but the exec. Return: NULL, or with errno what could not be done. */
+static const char *prepare(const struct proc_spec *spec, pid_t parent)
+{
+	const char *failed;
+
+	if ((spec->detach && setsid() < 0) ||
+	    (spec->netns >= 0 && setns(spec->netns, CLONE_NEWNET) < 0) ||
+	    (spec->cwd && chdir(spec->cwd) < 0) || place_fds(spec) < 0)
+		return "";
+	failed = spec->confine ? spec->confine(spec->confine_arg) : NULL;
+	if (!failed && spec->die_with_us)
+		tie_to(parent);
+	return failed;
+}
+
+/* In the child. Any failure goes to the report; returns only then. */
 static void child(const struct proc_spec *spec, pid_t parent, struct birth *b)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	int report, saved;
+	struct failure f = { 0 };
+	const char *failed = "";
 	sigset_t none;
+	int report;
 
 	for (int s = 1; s < SIGRTMIN; s++)
 		sigaction(s, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (spec->die_with_us) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(127);
-	}
+	if (spec->die_with_us)
+		tie_to(parent);
 	await_gate(b);
-	report = fcntl(b->report[1], F_DUPFD_CLOEXEC, 200);
-	if (report >= 0 && (!spec->detach || setsid() >= 0) &&
-	    (spec->netns < 0 || setns(spec->netns, CLONE_NEWNET) == 0) &&
-	    (!spec->cwd || chdir(spec->cwd) == 0) && place_fds(spec) == 0) {
+	make_room(spec);
+	report = fcntl(b->report[1], F_DUPFD_CLOEXEC, beyond_wanted(spec));
+	if (report >= 0)
+		failed = prepare(spec, parent);
+	if (!failed) {
 		if (spec->envp)
 			environ = (char **)spec->envp;
 		execvp(spec->argv[0], (char *const *)spec->argv);
+		failed = "";
 	}
-	saved = errno;
-	if (write(report, &saved, sizeof(saved)) < 0)
+	f.sys = errno;
+	snprintf(f.what, sizeof(f.what), "%s", failed);
+	if (write(report, &f, sizeof(f)) < 0)
 		_exit(127);
 }
 
 /* In the parent: let the child go on, and hear how far it came. Return: 0, or -1 with @err. */
 static int deliver(const struct proc_spec *spec, pid_t pid, struct birth *b, struct qbx_err *err)
 {
-	int failure;
+	struct failure f;
 	ssize_t n;
 
 	if (spec->born && spec->born(spec->born_arg, pid, err) < 0)
@@ -164,11 +216,16 @@ static int deliver(const struct proc_spec *spec, pid_t pid, struct birth *b, str
 	if (write(b->gate[1], "", 1) != 1)
 		return err_sys(err, errno, "start %s", spec->argv[0]);
 	do
-		n = read(b->report[0], &failure, sizeof(failure));
+		n = read(b->report[0], &f, sizeof(f));
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return 0;
-	return err_sys(err, n == sizeof(failure) ? failure : EIO, "start %s", spec->argv[0]);
+	if (n != sizeof(f))
+		return err_sys(err, EIO, "start %s", spec->argv[0]);
+	f.what[sizeof(f.what) - 1] = '\0';
+	if (!f.what[0])
+		return err_sys(err, f.sys, "start %s", spec->argv[0]);
+	return err_sys(err, f.sys, "start %s: %s", spec->argv[0], f.what);
 }
 
 static void birth_close(struct birth *b)
@@ -355,7 +412,8 @@ int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t
 		o->status = proc_reap(pidfd);
 		close(pidfd);
 		if (failed && saved == EFBIG)
-			err_code(err, EX_DATAERR, "%s: more than %zu bytes of output", s.argv[0], max);
+			err_code(err, EX_DATAERR, "%s: more than %zu bytes of output", s.argv[0],
+				 max);
 		else if (failed)
 			err_sys(err, saved, "run %s", s.argv[0]);
 	}

@@ -54,12 +54,18 @@ struct proc_spec {
 	 */
 	int (*born)(void *arg, pid_t pid, struct qbx_err *err);
 	void *born_arg;
+	/*
+	 * Called in the child, last before it runs the program: what confines it. Returns NULL, or with
+	 * errno what could not be done, which ends the child. May be NULL.
+	 */
+	const char *(*confine)(void *arg);
+	void *confine_arg;
 };
 
 /**
  * proc_spawn() - start a child
- * Signals are reset to their defaults and unblocked in the child. A failing chdir, setns or exec is
- * reported here, not as an exit status.
+ * Signals are reset to their defaults and unblocked in the child. A failing chdir, setns, exec or
+ * @spec->confine is reported here, not as an exit status.
  * @pid, @pidfd: set on success; the caller closes @pidfd and reaps with waitid(P_PIDFD).
  * Return: 0, or -1 with @err (err->sys is ENOENT when the program is missing).
  */

@@ -18,6 +18,7 @@
 #include "loop.h"
 #include "phase.h"
 #include "proc.h"
+#include "sock.h"
 
 #define VM_VCPUS_MAX 64u /* CONFIG_NR_CPUS of guest/kernel.config */
 #define VM_LINKS_MAX 4u
@@ -310,12 +311,6 @@ int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err) 
  * @pidfd: the daemon
  */
 int vsock_connect(int dirfd, pid_t pid, int pidfd, struct qbx_err *err) _must_check_;
-
-/** unix_listen() - a listening Unix socket @name in @dirfd. Return: descriptor, or -1 with @err. */
-int unix_listen(int dirfd, const char *name, struct qbx_err *err) _must_check_;
-
-/** unix_connect() - Return: a connected descriptor, or -1 with errno. */
-int unix_connect(int dirfd, const char *name);
 
 /* ---- vm.c ---- */
 

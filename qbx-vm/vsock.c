@@ -30,37 +30,6 @@ int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_e
 	return 0;
 }
 
-/* By way of /proc: a box directory's own path may be longer than sun_path. */
-static socklen_t unix_address(struct sockaddr_un *un, int dirfd, const char *name)
-{
-	memset(un, 0, sizeof(*un));
-	un->sun_family = AF_UNIX;
-	snprintf(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d/%s", dirfd, name);
-	return sizeof(*un);
-}
-
-int unix_listen(int dirfd, const char *name, struct qbx_err *err)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un un;
-	socklen_t len = unix_address(&un, dirfd, name);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&un, len) < 0 || listen(fd, 8) < 0)
-		return err_sys(err, errno, "listen on %s", name);
-	return take_fd(&fd);
-}
-
-int unix_connect(int dirfd, const char *name)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un un;
-	socklen_t len = unix_address(&un, dirfd, name);
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&un, len) < 0)
-		return -1;
-	return take_fd(&fd);
-}
-
 static int listen_vsock(struct vm_spec *spec, struct qbx_err *err)
 {
 	struct sockaddr_vm vm = {

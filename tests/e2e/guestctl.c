@@ -8,7 +8,7 @@
  *   guestctl kill DIR ID SIGNAL [all]
  *   guestctl shutdown DIR
  *
- * DIR is where vsock.sock is and where boot leaves the token. run connects its own stdin, stdout
+ * DIR is where vsock/vsock.sock is and where boot leaves the token. run connects its own stdin, stdout
  * and stderr and exits with the container's status. A call that fails prints "code N: message";
  * status 99.
  */
@@ -68,7 +68,7 @@ static int accept_hello(const char *dir, const char *port)
 	struct qbx_err err = { 0 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), conn;
 
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s/vsock.sock_%s", dir, port);
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/" GUEST_VSOCK "_%s", dir, port);
 	unlink(un.sun_path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 || listen(fd, 1) < 0)
 		check(err_sys(&err, errno, "listen on %s", un.sun_path), &err);

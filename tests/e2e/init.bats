@@ -23,13 +23,13 @@ guest_start() {
 	shift 2
 	kernel=$kernel_dir/qemubox-kernel-x86_64
 	initrd=$kernel_dir/qemubox-initrd
-	mkdir -p "$dir"
-	vhost-device-vsock --vm "guest-cid=3,socket=$dir/vhost.sock,uds-path=$dir/vsock.sock" \
+	mkdir -p "$dir/vsock"
+	vhost-device-vsock --vm "guest-cid=3,socket=$dir/vhost.sock,uds-path=$dir/vsock/vsock.sock" \
 		> "$dir/vhost.log" 2>&1 3>&- &
 	echo $! > "$dir/vhost.pid"
 	"$QBX_BUILD/tests/e2e/guestctl" boot "$dir" 9000 < "$boot" > "$dir/hello.json" 2> "$dir/boot.log" 3>&- &
 	local hello=$!
-	until [ -S "$dir/vhost.sock" ] && [ -S "$dir/vsock.sock_9000" ]; do :; done
+	until [ -S "$dir/vhost.sock" ] && [ -S "$dir/vsock/vsock.sock_9000" ]; do :; done
 	qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,memory-backend=mem -accel tcg -cpu max \
 		-m 512 -smp 1 -object memory-backend-memfd,id=mem,size=512M,share=on \
 		-nodefaults -no-user-config -nographic -no-reboot -kernel "$kernel" -initrd "$initrd" \
@@ -275,8 +275,8 @@ refused() {
 }
 
 @test "without the token nothing is served" {
-	mkdir liar
-	ln -s "$vm/vsock.sock" liar/vsock.sock
+	mkdir -p liar/vsock
+	ln "$vm/vsock/vsock.sock" liar/vsock/vsock.sock
 	head -c 32 /dev/zero > liar/token
 	run guestctl state liar any
 	[ "$status" -eq 99 ]

@@ -22,13 +22,15 @@ struct fixture {
 	struct qbx_err err;
 };
 
-static const char doc[] = "{\"qbx\":1,\"id\":\"x\",\"vm\":{\"vsock\":{\"transport\":\"vhost-user\"}}}";
+static const char doc[] =
+	"{\"qbx\":1,\"id\":\"x\",\"vm\":{\"vsock\":{\"transport\":\"vhost-user\"}}}";
 
 static void make_listener(struct fixture *f, int dirfd)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/vsock.sock", dirfd);
+	assert_int_equal(mkdirat(dirfd, "vsock", 0700), 0);
+	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/" GUEST_VSOCK, dirfd);
 	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(f->listener, (struct sockaddr *)&un, sizeof(un)), 0);
 	assert_int_equal(listen(f->listener, 4), 0);
@@ -52,6 +54,8 @@ static int setup(void **state)
 			 0);
 	close(dirfd);
 	assert_int_equal(guest_open(&f->guest, &f->cfg, &f->box, &err), 0);
+	assert_int_equal(f->guest.uid, 0);
+	f->guest.uid = getuid();
 	f->loop = loop_new(&err);
 	f->fd = -1;
 	return 0;
@@ -167,6 +171,26 @@ static void garbage_instead_of_ok_is_an_error(void **state)
 	assert_int_equal(f->err.sys, EPROTO);
 }
 
+/* What listens there may have been told to lead us astray. */
+static void nothing_but_the_daemon_is_talked_to(void **state)
+{
+	struct fixture *f = *state;
+	struct qbx_err err = { 0 };
+
+	f->guest.uid = getuid() + 1;
+	assert_null(guest_dial(f->loop, &f->guest, 1024, 0, 20, dialled, f, &err));
+	assert_int_equal(err.sys, EPERM);
+	f->guest.uid = getuid();
+	assert_int_equal(renameat(f->guest.dirfd, GUEST_VSOCK, f->guest.dirfd, "vsock/other"), 0);
+	assert_int_equal(symlinkat("other", f->guest.dirfd, GUEST_VSOCK), 0);
+	assert_null(guest_dial(f->loop, &f->guest, 1024, 0, 20, dialled, f, &err));
+	assert_int_equal(err.sys, ELOOP);
+	assert_int_equal(unlinkat(f->guest.dirfd, GUEST_VSOCK, 0), 0);
+	assert_int_equal(mknodat(f->guest.dirfd, GUEST_VSOCK, S_IFREG | 0600, 0), 0);
+	assert_null(guest_dial(f->loop, &f->guest, 1024, 0, 20, dialled, f, &err));
+	assert_int_equal(err.sys, ENOTSOCK);
+}
+
 static void silence_meets_the_deadline(void **state)
 {
 	struct fixture *f = *state;
@@ -187,6 +211,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_stream_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_closed_socket_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_instead_of_ok_is_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_but_the_daemon_is_talked_to, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(silence_meets_the_deadline, setup, teardown),
 	};
 

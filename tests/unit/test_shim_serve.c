@@ -80,10 +80,11 @@ static const char vm_script[] =
 	"  echo $! > vmpid\n"
 	"  start=$(cut -d' ' -f22 /proc/$!/stat)\n"
 	"  "
-	"vm=\"{\\\"pid\\\":$!,\\\"start\\\":$start,\\\"vsock\\\":{\\\"transport\\\":\\\"vhost-"
+	"vm=\"{\\\"uid\\\":$(id -u),\\\"pid\\\":$!,\\\"start\\\":$start,\\\"vsock\\\":{\\\"transport\\\":\\\"vhost-"
 	"user\\\"}}\"\n"
 	"  head -c 32 /dev/zero | tr '\\0' t > $box/token\n"
-	"  ln -s \"$PWD/guest.sock\" $box/vsock.sock\n"
+	"  mkdir $box/vsock\n"
+	"  ln guest.sock $box/vsock/vsock.sock\n"
 	"  echo \"$vm\" > $box/vm.json\n"
 	"  sed \"s/}$/,\\\"vm\\\":$vm}/\" ;;\n"
 	"esac\n";

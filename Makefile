@@ -28,7 +28,7 @@ SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover
 endif
 CPPFLAGS += -D_GNU_SOURCE -DQBX_VERSION='"$(VERSION)"' -Ilib -I$(BUILD)/proto
 ALL_CFLAGS := -std=gnu17 $(WARNINGS) $(HARDENING) $(SANFLAGS) -ffunction-sections -fdata-sections \
-	-MMD -MP $(CFLAGS)
+	-fmacro-prefix-map=$(BUILD)/=build/ -MMD -MP $(CFLAGS)
 ALL_LDFLAGS := -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 
 # Quiet lines unless V=1, and none at all with make -s.
@@ -88,8 +88,8 @@ install: host-programs
 	$(call say,INSTALL,$(or $(DESTDIR),/))
 	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemubox/kernel
 	$(Q)$(INSTALL) -m 755 $(HOST_PROGRAMS:%=$(BUILD)/bin/%) bin/* $(DESTDIR)$(PREFIX)/bin/
-	$(Q)[ ! -e $(GUEST_BUILD)/qemubox-initrd ] || $(INSTALL) -m 644 \
-		$(GUEST_BUILD)/qemubox-kernel-x86_64 $(GUEST_BUILD)/qemubox-initrd \
+	$(Q)[ ! -e $(GUEST_BUILD)/qemubox-guest.json ] || $(INSTALL) -m 644 \
+		$(addprefix $(GUEST_BUILD)/,qemubox-kernel-x86_64 qemubox-initrd qemubox-guest.json) \
 		$(DESTDIR)$(PREFIX)/share/qemubox/kernel/
 	$(Q)for m in $(MAN_PAGES); do \
 		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m#man/} || exit; \

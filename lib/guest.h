@@ -8,6 +8,7 @@
 #include "box.h"
 #include "loop.h"
 
+#define GUEST_PROTOCOL 1u /* version in the hello; guest/manifest.sh reads it here */
 #define GUEST_TOKEN_LEN 32u
 #define GUEST_PORT_CONTROL 1024u /* token, then ttrpc */
 #define GUEST_PORT_STREAM 1025u /* token, u32 BE stream number; the guest answers GUEST_STREAM_OK */

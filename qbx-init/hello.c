@@ -15,7 +15,6 @@
 #include "io.h"
 
 #define PATIENCE_US 30000000ull
-#define VERSION 1u
 
 /* Wait until @fd is ready for @events. Return: 0, or -1 with errno (ETIMEDOUT). */
 static int await(int fd, short events, unsigned long long deadline)
@@ -98,7 +97,7 @@ static size_t make_hello(uint8_t out[1024])
 	struct timespec up;
 	uint32_t len;
 
-	h.version = VERSION;
+	h.version = GUEST_PROTOCOL;
 	if (uname(&u) == 0)
 		h.kernel = u.release; /* at most 64 bytes: all of it fits */
 	h.cpus = (uint32_t)get_nprocs();

@@ -3,5 +3,6 @@
 # It speaks rtnetlink itself: a few messages do not need a library that is larger than this program.
 PROGRAM_NAMES += qbx-init
 qbx-init_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard qbx-init/*.c))
-qbx-init_LDFLAGS := -static
+# No build id: it would stand for the debugging information too, which names the directory of the build.
+qbx-init_LDFLAGS := -static -Wl,--build-id=none
 qbx-init_LIBS := $(shell $(PKG_CONFIG) --static --libs libprotobuf-c jansson)

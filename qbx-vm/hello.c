@@ -22,9 +22,9 @@ int hello_decode(const uint8_t *buf, size_t len, struct hello *h, struct qbx_err
 	m = len <= GUEST_MESSAGE_MAX ? qemubox__guest__v1__hello__unpack(NULL, len, buf) : NULL;
 	if (!m)
 		return err_code(err, EX_DATAERR, "the guest's hello does not parse");
-	if (m->version != HELLO_VERSION) {
+	if (m->version != GUEST_PROTOCOL) {
 		ret = err_code(err, EX_DATAERR, "the guest speaks version %u, not %u", m->version,
-			       HELLO_VERSION);
+			       GUEST_PROTOCOL);
 		err_hint(err, "the initrd in QEMUBOX_SHARE_DIR/kernel is of another release");
 	}
 	h->boot_us = m->boot_us;

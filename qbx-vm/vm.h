@@ -245,8 +245,6 @@ int tap_open(int netns, const char *name, struct qbx_err *err) _must_check_;
 
 /* ---- hello.c ---- */
 
-#define HELLO_VERSION 1u
-
 /* What the guest says of itself: checked, and its text cleaned. */
 struct hello {
 	uint64_t boot_us, memory_kib;

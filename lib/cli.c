@@ -20,7 +20,8 @@ static const struct cli_opt common_opts[] = {
 	{ "box", "FILE", "read the box document from FILE, not standard input",
 	  offsetof(struct cli, box_path) },
 	{ "dry-run", NULL, "print what would be done, do nothing", offsetof(struct cli, dry_run) },
-	{ "json-errors", NULL, "report an error as a JSON object", offsetof(struct cli, json_errors) },
+	{ "json-errors", NULL, "report an error as a JSON object",
+	  offsetof(struct cli, json_errors) },
 	{ "debug", NULL, "say more on standard error", offsetof(struct cli, debug) },
 	{ "help", NULL, "show this help", offsetof(struct cli, help) },
 	{ "version", NULL, "show the version", offsetof(struct cli, version) },
@@ -32,8 +33,8 @@ static void help_opts(const struct cli_opt *opts)
 	for (; opts && opts->name; opts++) {
 		char left[40];
 
-		snprintf(left, sizeof(left), "--%s%s%s", opts->name, opts->metavar ? " " : "",
-			 opts->metavar ? opts->metavar : "");
+		snprintf(left, sizeof(left), "%s%s%s%s", opts->name[1] ? "--" : "-", opts->name,
+			 opts->metavar ? " " : "", opts->metavar ? opts->metavar : "");
 		printf("  %-20s %s\n", left, opts->help);
 	}
 }
@@ -61,11 +62,14 @@ static const struct cli_opt *find_opt(const struct cli_opt *opts, const char *na
 /* Take the option at argv[*i], moving *i past its value. */
 static int take_opt(struct cli *cli, int argc, char **argv, int *i, struct qbx_err *err)
 {
-	const char *name = argv[*i] + 2, *eq = strchr(name, '=');
+	bool letter = argv[*i][1] != '-';
+	const char *name = argv[*i] + (letter ? 1 : 2), *eq = strchr(name, '=');
 	size_t len = eq ? (size_t)(eq - name) : strlen(name);
 	const struct cli_opt *opt = find_opt(common_opts, name, len);
 	char *base = (char *)cli;
 
+	if (letter != (len == 1))
+		return err_code(err, EX_USAGE, "unknown option %s", argv[*i]);
 	if (!opt) {
 		opt = find_opt(cli->program->opts, name, len);
 		base = cli->program->values;
@@ -105,11 +109,9 @@ static int parse(struct cli *cli, int argc, char **argv, struct qbx_err *err)
 			i++;
 			break;
 		}
-		if (!strncmp(argv[i], "--", 2)) {
+		if (argv[i][0] == '-' && argv[i][1]) {
 			if (take_opt(cli, argc, argv, &i, err) < 0)
 				return -1;
-		} else if (argv[i][0] == '-' && argv[i][1]) {
-			return err_code(err, EX_USAGE, "unknown option %s", argv[i]);
 		} else if (!cli->verb) {
 			if (take_verb(cli, argv[i], err) < 0)
 				return -1;

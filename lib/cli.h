@@ -15,7 +15,7 @@
  * option with a value (a const char *). Help text is made from this table.
  */
 struct cli_opt {
-	const char *name;    /* without dashes */
+	const char *name;    /* without dashes: two of them, or one if it is a single letter */
 	const char *metavar; /* NULL for a flag */
 	const char *help;
 	size_t offset; /* in the struct that cli_program.values points to */

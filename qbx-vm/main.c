@@ -4,14 +4,24 @@
 
 struct vm_options vm_options;
 
-static const struct cli_verb *const verbs[] = { &verb_start,  &verb_run,  &verb_stop,
-						&verb_status, &verb_size, NULL };
+/* clang-format off */
+static const struct cli_verb *const verbs[] = {
+	&verb_start,
+	&verb_run,
+	&verb_stop,
+	&verb_status,
+	&verb_size,
+	&verb_check,
+	NULL,
+};
+/* clang-format on */
 
 static const struct cli_opt opts[] = {
 	{ "report", "FILE", "run: write the document, with its timings, to FILE at the end",
 	  offsetof(struct vm_options, report) },
 	{ "explain", NULL, "size: print how it is come to, step by step",
 	  offsetof(struct vm_options, explain) },
+	{ "j", NULL, "check: answer with a JSON object", offsetof(struct vm_options, json) },
 	{ NULL, NULL, NULL, 0 },
 };
 

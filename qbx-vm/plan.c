@@ -27,7 +27,14 @@ static int find_share(char *path, const struct config *cfg, const char *name, st
 	return err_hint(err, "\"make guest install\" puts it there; QEMUBOX_SHARE_DIR moves it");
 }
 
-static bool find_in_path(char *found, const char *name)
+int plan_find_guest(char *kernel, char *initrd, const struct config *cfg, struct qbx_err *err)
+{
+	if (find_share(kernel, cfg, KERNEL_FILE, err) < 0)
+		return -1;
+	return find_share(initrd, cfg, INITRD_FILE, err);
+}
+
+bool plan_find_program(char *found, const char *name)
 {
 	const char *dirs = getenv("PATH");
 	char dir[PATH_MAX];
@@ -43,7 +50,7 @@ static bool find_in_path(char *found, const char *name)
 	return false;
 }
 
-static int find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
+int plan_find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
 {
 	if (cfg->qemu_path) {
 		if (snprintf(path, PATH_MAX, "%s", cfg->qemu_path) < PATH_MAX &&
@@ -54,7 +61,7 @@ static int find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
 	}
 	if (joins(path, cfg->share_dir, "bin/" QEMU_PROGRAM) && access(path, X_OK) == 0)
 		return 0;
-	if (find_in_path(path, QEMU_PROGRAM))
+	if (plan_find_program(path, QEMU_PROGRAM))
 		return 0;
 	err_code(err, EX_UNAVAILABLE, QEMU_PROGRAM " is neither in %s/bin nor in PATH",
 		 cfg->share_dir);
@@ -185,9 +192,8 @@ int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box
 	if (!joins(spec->dir, cfg->run_dir, box->key))
 		return err_sys(err, ENAMETOOLONG, "%s", cfg->run_dir);
 	if (accel_choose(accel ? accel : cfg->accel, &spec->accel, err) < 0 ||
-	    find_qemu(spec->qemu, cfg, err) < 0 ||
-	    find_share(spec->kernel, cfg, KERNEL_FILE, err) < 0 ||
-	    find_share(spec->initrd, cfg, INITRD_FILE, err) < 0 ||
+	    plan_find_qemu(spec->qemu, cfg, err) < 0 ||
+	    plan_find_guest(spec->kernel, spec->initrd, cfg, err) < 0 ||
 	    vsock_by_vhost_user(cfg, &spec->vhost_user, err) < 0)
 		return -1;
 	if (plan_size(spec, cfg, box, err) < 0 || plan_devices(spec, box->doc, err) < 0 ||

@@ -8,10 +8,12 @@
 struct vm_options {
 	const char *report; /* --report */
 	bool explain;	    /* --explain */
+	bool json;	    /* -j */
 };
 
 extern struct vm_options vm_options;
 
-extern const struct cli_verb verb_start, verb_run, verb_stop, verb_status, verb_size;
+extern const struct cli_verb verb_start, verb_run, verb_stop, verb_status;
+extern const struct cli_verb verb_size, verb_check;
 
 #endif

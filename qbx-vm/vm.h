@@ -115,6 +115,17 @@ int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box
 /** plan_devices() - the part of plan_make() that reads "net" and "fs" of a document. */
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err) _must_check_;
 
+/*
+ * plan_find_program() - look for a program in PATH
+ * plan_find_qemu() - where the configuration says, else in share_dir, else in PATH
+ * plan_find_guest() - kernel and initrd in share_dir, readable
+ * Each path has PATH_MAX bytes. Return: true, or 0; false, or -1 with @err.
+ */
+bool plan_find_program(char *found, const char *name) _must_check_;
+int plan_find_qemu(char *path, const struct config *cfg, struct qbx_err *err) _must_check_;
+int plan_find_guest(char *kernel, char *initrd, const struct config *cfg,
+		    struct qbx_err *err) _must_check_;
+
 /** plan_print() - --dry-run: the commands that would be run, as a shell would take them. */
 int plan_print(const struct vm_spec *spec, struct qbx_err *err) _must_check_;
 

@@ -119,3 +119,9 @@ all='qbx-net add qbx-fs prepare qbx-vm run qbx-vm stop qbx-fs release qbx-net de
 	run -0 "$qbx" help
 	[ ! -e "$LOG" ]
 }
+
+@test "check is qbx-vm's" {
+	printf '#!/bin/sh\necho "$*"; exit 77\n' > "$T/bin/qbx-vm"
+	run -77 "$qbx" check -j
+	[ "$output" = 'check -j' ]
+}

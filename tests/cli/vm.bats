@@ -236,7 +236,7 @@ fails() {
 @test "a malformed document is one line and leaves nothing" {
 	while IFS=$'\t' read -r says doc; do
 		echo "$doc" > "$T/bad.json"
-		for verb in start run stop status; do
+		for verb in start run stop status check; do
 			code=65
 			[ "$verb" != run ] || code=125
 			fails "$code" "$says" "$verb" --box "$T/bad.json"

@@ -94,27 +94,32 @@ static int check_accel(const struct config *cfg, const char *qemu, struct qbx_er
 	return err_code(err, EX_UNAVAILABLE, "%s has no accelerator %s", qemu, cfg->accel);
 }
 
-/* The command line of a box with one interface and one disk. Return: for strv_free(), or NULL. */
+/*
+ * The command line of a box with an interface, a disk and room to grow, so that every kind of device
+ * is there. Return: for strv_free(), or NULL with @err.
+ */
 static char **example(const struct config *cfg, const char *qemu, struct qbx_err *err)
 {
 	_cleanup_free_ struct vm_spec *spec = calloc(1, sizeof(*spec));
-	char **words = NULL;
+	char **words;
 
-	if (spec && vsock_by_vhost_user(cfg, &spec->vhost_user, err) < 0)
-		spec->vhost_user = false; /* another check says so */
-	if (spec) {
-		spec->accel = strcmp(cfg->accel, "kvm") ? ACCEL_TCG : ACCEL_KVM;
-		spec->machine = strcmp(cfg->machine, "q35") ? MACHINE_MICROVM : MACHINE_Q35;
-		spec->vcpus = spec->vcpus_max = 1;
-		spec->memory_mib = spec->memory_max_mib = cfg->memory_mib;
-		snprintf(spec->qemu, sizeof(spec->qemu), "%s", qemu);
-		spec->nlinks = spec->ndisks = 1;
-		spec->links[0] = (struct vm_link){ .tap = "tap0", .mac = "02:00:00:00:00:01" };
-		spec->disks[0] =
-			(struct vm_disk){ .serial = "disk", .path = "/", .readonly = true };
-		words = vm_argv(spec);
+	if (!spec) {
+		err_sys(err, ENOMEM, "make QEMU's command line");
+		return NULL;
 	}
-	err_forget(err);
+	if (vsock_by_vhost_user(cfg, &spec->vhost_user, err) < 0)
+		err_forget(err); /* another check says so */
+	if (machine_choose(cfg->machine, &spec->machine, err) < 0)
+		return NULL;
+	spec->accel = strcmp(cfg->accel, "kvm") ? ACCEL_TCG : ACCEL_KVM;
+	spec->vcpus = spec->vcpus_max = 1;
+	spec->memory_mib = cfg->memory_mib;
+	spec->memory_max_mib = 2 * cfg->memory_mib;
+	snprintf(spec->qemu, sizeof(spec->qemu), "%s", qemu);
+	spec->nlinks = spec->ndisks = 1;
+	spec->links[0] = (struct vm_link){ .tap = "tap0", .mac = "02:00:00:00:00:01" };
+	spec->disks[0] = (struct vm_disk){ .serial = "disk", .path = "/", .readonly = true };
+	words = vm_argv(spec);
 	if (!words)
 		err_sys(err, ENOMEM, "make QEMU's command line");
 	return words;

@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 setup() {
 	T=$BATS_TEST_TMPDIR
 	export QEMUBOX_CONFIG=$T/config.json QEMUBOX_RUN_DIR=$T/run QEMUBOX_SHARE_DIR=$T/share
-	export QEMUBOX_ACCEL=tcg QEMUBOX_VSOCK=vhost-user QEMUBOX_STATE_DIR=$T/state
+	export QEMUBOX_ACCEL=tcg QEMUBOX_VSOCK=vhost-user QEMUBOX_MACHINE=microvm QEMUBOX_STATE_DIR=$T/state
 	export QEMUBOX_CNI_CONF_DIR=$T/cni QEMUBOX_CNI_BIN_DIR=$T/plugins PATH=$T/bin:$QBX_BIN:$PATH
 	echo '{}' > "$QEMUBOX_CONFIG"
 	mkdir -p "$T/bin" "$T/share/kernel" "$T/cni" "$T/plugins"

@@ -5,6 +5,7 @@
 #   make            build the five programs            make guest   kernel and initrd
 #   make run        a container from nothing to output  make shell   a shell in the test host
 #   make test       every test there is                 make lint    static checks
+#   make bench      what a box costs, beside runc
 #   make SANITIZE=address,undefined BUILD=build-san     an instrumented build
 
 PREFIX ?= /usr

@@ -116,22 +116,21 @@ static int take_resources(struct limits *l, const json_t *resources, struct qbx_
 static int to_number(const char *name, const json_t *value, bool may_be_negative, uint64_t max,
 		     uint64_t *to, struct qbx_err *err)
 {
-	const char *text = json_string_value(value), *p = text;
+	const char *text = json_string_value(value), *digits = text ? text : "", *end;
+	bool negative = digits[0] == '-' && may_be_negative;
 	char shown[40];
 
 	*to = 0;
-	if (p && *p == '-' && may_be_negative)
-		p++;
-	if (p && isdigit((unsigned char)*p) && strlen(p) <= 18)
-		for (; isdigit((unsigned char)*p); p++)
-			*to = *to * 10 + (uint64_t)(*p - '0');
-	if (!p || p == text || *p || *to > max) {
+	digits += negative;
+	for (end = digits; isdigit((unsigned char)*end) && end - digits < 19; end++)
+		*to = *to * 10 + (uint64_t)(*end - '0');
+	if (end == digits || *end || *to > max) {
 		snprintf(shown, sizeof(shown), "%s", text ? text : "what is no string");
 		return err_code(err, EX_DATAERR,
 				"annotation %s: \"%s\" is no whole number of at most %llu", name,
 				err_clean(shown), (unsigned long long)max);
 	}
-	if (*text == '-')
+	if (negative)
 		*to = 0;
 	return 0;
 }

@@ -132,8 +132,7 @@ int plan_print(const struct vm_spec *spec, struct qbx_err *err) _must_check_;
 /* ---- machine.c ---- */
 
 /*
- * What QMP knows these devices by. Processors of a q35 machine are plugged in and out by the properties
- * that query-hotpluggable-cpus lists. Memory grows by qom-set of "requested-size", in bytes, on
+ * What QMP knows these devices by. Memory grows by qom-set of "requested-size", in bytes, on
  * /machine/peripheral/vmem0: up to memory_max_mib less memory_mib, in steps of 2 MiB.
  */
 #define VM_ID_BALLOON "balloon0"
@@ -152,6 +151,13 @@ unsigned machine_slots(enum machine machine);
 
 /** machine_has_balloon() - microvm has one only where links and disks leave a slot. */
 bool machine_has_balloon(const struct vm_spec *spec);
+
+/**
+ * machine_plugs_vcpus() - are processors plugged in and out, or all there and offline at first?
+ * Plugged: those without a qom-path in query-hotpluggable-cpus, by device_add with its type and props.
+ * Else all of them have one, and the guest has to bring them online.
+ */
+bool machine_plugs_vcpus(const struct vm_spec *spec);
 
 /** machine_cmdline() - what its kernel is told beyond vm_cmdline(), each with a blank before it. */
 void machine_cmdline(const struct vm_spec *spec, char *buf, size_t size);

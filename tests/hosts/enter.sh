@@ -83,6 +83,13 @@ for dir in "$checkout" "$(realpath "$here/../..")"; do
 	mkdir -p "$host$dir"
 	mount --bind -o ro "$dir" "$host$dir"
 done
+# The QEMUs of other suites, where qemu.sh has been run for them.
+for suite in bookworm trixie; do
+	tree=$("$here/qemu.sh" --if-there "$suite")
+	[ -n "$tree" ] || continue
+	mkdir -p "$host/opt/qemu/$suite"
+	mount --bind -o ro "$tree" "$host/opt/qemu/$suite"
+done
 case $cwd/ in "$checkout"/*) ;; *) cwd=$checkout ;; esac
 
 # The network: a router with nothing but containers on it.

@@ -6,7 +6,13 @@
 
 #include "qbx-vm/argv.c"
 #include "qbx-vm/hello.c"
+#include "qbx-vm/limits.c"
+#include "qbx-vm/machine.c"
 #include "qbx-vm/plan.c"
+#include "qbx-vm/size.c"
+#include "qbx-vm/spec.c"
+
+struct vm_options vm_options;
 
 /* What plan.c would ask the machine for. */
 int accel_choose(const char *wanted, enum accel *accel, struct qbx_err *err)
@@ -14,6 +20,11 @@ int accel_choose(const char *wanted, enum accel *accel, struct qbx_err *err)
 	(void)err;
 	*accel = strcmp(wanted, "kvm") ? ACCEL_TCG : ACCEL_KVM;
 	return 0;
+}
+
+const char *accel_name(enum accel accel)
+{
+	return accel == ACCEL_KVM ? "kvm" : "tcg";
 }
 
 int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err)
@@ -29,7 +40,9 @@ static struct vm_spec plan(void)
 	struct vm_spec s = {
 		.accel = ACCEL_TCG,
 		.vcpus = 1,
+		.vcpus_max = 1,
 		.memory_mib = 512,
+		.memory_max_mib = 512,
 		.qemu = "/usr/bin/qemu",
 		.kernel = "/k",
 		.initrd = "/i",
@@ -91,7 +104,92 @@ static void tcg_and_kvm_get_machines_that_boot_there(void **state)
 	has(&s, "tsc_early_khz", false);
 	has(&s, " microvm,accel=kvm,acpi=off,", true);
 	has(&s, " -cpu host ", true);
-	has(&s, " no_timer_check tsc=reliable loglevel=4 qbx.port=1023 ", true);
+	has(&s, " no_timer_check tsc=reliable loglevel=4 qbx.port=1023 acpi=off ", true);
+	s.machine = MACHINE_Q35;
+	has(&s, " q35,accel=kvm,acpi=on,", true);
+	has(&s, " qbx.port=1023 ", true);
+	has(&s, ",pit=off,", true);
+	s.accel = ACCEL_TCG;
+	has(&s, " q35,accel=tcg,acpi=on,", true);
+	has(&s, ",pit=on,", true);
+}
+
+static void every_device_is_of_the_machine_s_bus(void **state)
+{
+	static const char *const devices[] = {
+		"virtio-serial", "vhost-user-vsock", "virtio-net", "virtio-blk", "virtio-balloon",
+	};
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.nlinks = s.ndisks = 1;
+	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", true };
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true };
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+		for (int q35 = 0; q35 < 2; q35++) {
+			char device[64], pci[64];
+
+			snprintf(device, sizeof(device), " %s-device,", devices[i]);
+			snprintf(pci, sizeof(pci), " %s-pci,", devices[i]);
+			s.machine = q35 ? MACHINE_Q35 : MACHINE_MICROVM;
+			has(&s, device, !q35);
+			has(&s, pci, q35);
+		}
+	has(&s, " pvpanic-pci ", true);
+	has(&s, ",id=balloon0,free-page-reporting=on,deflate-on-oom=on ", true);
+	s.machine = MACHINE_MICROVM;
+	has(&s, "pvpanic", false);
+}
+
+static void processors_are_plugged_in_where_that_works_and_else_offline_at_first(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.vcpus_max = 4;
+	has(&s, " cpus=4,maxcpus=4,sockets=1,cores=4,threads=1 ", true);
+	has(&s, " maxcpus=1 ", true);
+	s.machine = MACHINE_Q35;
+	has(&s, " cpus=4,maxcpus=4,sockets=1,cores=4,threads=1 ", true);
+	has(&s, " maxcpus=1 ", true);
+	s.accel = ACCEL_KVM;
+	has(&s, " cpus=1,maxcpus=4,sockets=1,cores=4,threads=1 ", true);
+	has(&s, " maxcpus=1 ", false);
+	s.vcpus = 4;
+	s.machine = MACHINE_MICROVM;
+	has(&s, " maxcpus=4 ", false); /* nothing to keep offline */
+}
+
+static void memory_grows_on_q35_only(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.machine = MACHINE_Q35;
+	has(&s, " size=512M ", true);
+	has(&s, "virtio-mem", false);
+	s.memory_max_mib = 2048;
+	has(&s, " size=512M,maxmem=2048M ", true);
+	has(&s, " memory-backend-memfd,share=on,id=more,size=1536M,reserve=off ", true);
+	has(&s, " virtio-mem-pci,id=vmem0,memdev=more,requested-size=0 ", true);
+	has(&s, " memhp_default_state=online_movable ", true);
+	s.machine = MACHINE_MICROVM;
+	has(&s, "maxmem", false);
+	has(&s, "virtio-mem", false);
+	has(&s, "memhp", false);
+}
+
+static void the_balloon_leaves_its_slot_to_a_disk(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.ndisks = 6;
+	for (size_t i = 0; i < s.ndisks; i++)
+		s.disks[i] = (struct vm_disk){ "a", "/a", false, true };
+	has(&s, "virtio-balloon", false);
+	s.ndisks = 5;
+	has(&s, "virtio-balloon", true);
 }
 
 static void vsock_comes_from_a_daemon_or_from_the_kernel(void **state)
@@ -99,12 +197,12 @@ static void vsock_comes_from_a_daemon_or_from_the_kernel(void **state)
 	struct vm_spec s = plan();
 
 	(void)state;
-	has(&s, ",share=on ", true);
+	has(&s, " memory-backend-memfd,share=on,id=mem,size=512M ", true);
 	has(&s, " -chardev socket,id=vsock,fd=5 -device vhost-user-vsock-device,chardev=vsock ",
 	    true);
 	s.vhost_user = false;
 	s.cid = 77;
-	has(&s, ",share=off ", true);
+	has(&s, " memory-backend-ram,id=mem,size=512M ", true);
 	has(&s, " vhost-vsock-device,guest-cid=77,vhostfd=5 ", true);
 	has(&s, "chardev=vsock", false);
 }
@@ -187,7 +285,7 @@ static void bad_devices_are_refused_by_name(void **state)
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/\",\"format\":\"qcow2\"}]}}",
 		  "qcow2" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/no/such\"}]}}", "/no/such" },
-		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 8" },
+		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 6" },
 		{ "{\"fs\":{\"disks\":[7]}}", "fs.disks" },
 	};
 
@@ -209,6 +307,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_vm_is_confined),
 		cmocka_unit_test(tcg_and_kvm_get_machines_that_boot_there),
+		cmocka_unit_test(every_device_is_of_the_machine_s_bus),
+		cmocka_unit_test(
+			processors_are_plugged_in_where_that_works_and_else_offline_at_first),
+		cmocka_unit_test(memory_grows_on_q35_only),
+		cmocka_unit_test(the_balloon_leaves_its_slot_to_a_disk),
 		cmocka_unit_test(vsock_comes_from_a_daemon_or_from_the_kernel),
 		cmocka_unit_test(descriptors_are_numbered_without_gaps_or_clashes),
 		cmocka_unit_test(a_vmdk_is_opened_by_its_path_with_commas_doubled),

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_vm_size.c - an OCI specification's limits, what VM they come to, and a list of processors */
+#include "fuzz.h"
+
+#include "qbx-vm/accel.c"
+#include "qbx-vm/argv.c"
+#include "qbx-vm/limits.c"
+#include "qbx-vm/machine.c"
+#include "qbx-vm/size.c"
+#include "qbx-vm/spec.c"
+
+struct vm_options vm_options;
+
+static void check_size(const struct limits *l)
+{
+	struct vm_spec s = { 0 };
+	struct qbx_err err = { 0 };
+
+	if (size_make(l, &s, NULL, &err) < 0) {
+		if (err.code != EX_UNAVAILABLE)
+			abort();
+		return;
+	}
+	if (s.vcpus < 1 || s.vcpus > s.vcpus_max || s.vcpus_max > VM_VCPUS_MAX)
+		abort();
+	if (s.memory_mib < STEP_MIB || s.memory_mib % STEP_MIB || s.memory_max_mib % STEP_MIB ||
+	    s.memory_mib > s.memory_max_mib || s.memory_max_mib > l->host.memory_mib)
+		abort();
+	if (l->memory_bytes / MIB >= s.memory_max_mib && !l->memory_mib)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct limits l = {
+		.config = { .vcpus_max = 16, .memory_mib = 512, .memory_max_mib = 4000 },
+		.host = { .cpus = 8, .memory_mib = 16001, .available_mib = 900 },
+	};
+	char *text = calloc(1, size + 1);
+	struct qbx_err err = { 0 };
+	unsigned count;
+	json_t *spec;
+
+	if (!text)
+		return 0;
+	memcpy(text, data, size);
+	if (limits_cpuset(text, &count) == 0 && (count < 1 || count > CPUS_MAX))
+		abort();
+	free(text);
+	spec = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
+	if (limits_read(&l, spec, &err) == 0)
+		check_size(&l);
+	json_decref(spec);
+	return 0;
+}

@@ -1,0 +1,202 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Machines and sizes: microvm and q35, on every QEMU there is; processors and memory as a container's
+# specification has them; memory that comes and goes.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	root=$BATS_FILE_TMPDIR/root
+	mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/dev" "$root/proc" "$root/sys" "$root/run"
+	for applet in $(busybox --list); do ln -s busybox "$root/bin/$applet"; done
+	cp --remove-destination "$(command -v busybox)" "$root/bin/busybox"
+	jq -cn --arg s "$root" '{qbx: 1, id: "demo", rootfs: [{type: "bind", source: $s}]}' |
+		qbx-fs prepare > "$BATS_FILE_TMPDIR/box.json"
+	export BOX=$BATS_FILE_TMPDIR/box.json
+}
+
+teardown_file() {
+	qbx-fs release --box "$BOX" > /dev/null
+}
+
+setup() {
+	T=$BATS_TEST_TMPDIR
+	dir=/run/qemubox/default--demo
+}
+
+# No process and no file of a box may be left.
+teardown() {
+	left=$(pgrep -a 'qemu|vhost-device' || :; ls -A /run/qemubox 2> /dev/null || :)
+	qbx-vm stop < "$BOX" > /dev/null # so that the next test can say something
+	[ -z "$left" ] || { echo "left behind: $left"; false; }
+}
+
+# QEMU of this host, and of other suites where they were unpacked: in the direct host all of them.
+qemus() {
+	ls -d /opt/qemu/*/qemu-system-x86_64 2> /dev/null || [ "${QEMUBOX_ACCEL:-}" != tcg ]
+	command -v qemu-system-x86_64
+}
+
+# with FILTER: a box whose container has runc's own default specification, changed by that
+with() {
+	(cd "$T" && rm -f config.json && runc spec)
+	jq --slurpfile spec "$T/config.json" ".spec = \$spec[0] | .spec.process.terminal = false |
+		.spec.process.cwd = \"/\" | .spec.root.readonly = false | $1" "$BOX" > "$T/box.json"
+}
+
+# A shell in a box, which takes what `ask` asks.
+shell_start() {
+	mkfifo "$T/in"
+	: > "$T/out"
+	qbx-vm run --box "$T/box.json" -- sh < "$T/in" >> "$T/out" 2> "$T/err" &
+	shell=$!
+	exec 9> "$T/in"
+}
+
+ask() {
+	: > "$T/out"
+	printf '%s\necho "=== $?"\n' "$1" >&9
+	SECONDS=0
+	until grep -qa '^=== ' "$T/out"; do
+		[ "$SECONDS" -lt 120 ] || { echo "no answer to: $1"; cat "$T/err"; return 1; }
+		sleep 0.1
+	done
+	grep -av '^=== ' "$T/out" || :
+	grep -qax '=== 0' "$T/out"
+}
+
+shell_end() {
+	exec 9>&-
+	wait "$shell"
+	[ ! -s "$T/err" ] || { cat "$T/err"; false; }
+}
+
+# qmp COMMAND [ARGUMENTS]: what QEMU returns
+qmp() {
+	coproc MONITOR { socat - "UNIX-CONNECT:$dir/qmp.sock"; }
+	in=${MONITOR[0]} out=${MONITOR[1]} pid=$MONITOR_PID
+	printf '{"execute":"qmp_capabilities"}{"execute":"%s","arguments":%s}' "$1" "${2:-{\}}" >&"$out"
+	answers=0
+	while [ "$answers" -lt 2 ] && read -r line <&"$in"; do
+		case $line in '{"return"'* | '{"error"'*) answers=$((answers + 1)) ;; esac
+	done
+	exec {out}>&-
+	wait "$pid" || :
+	jq -ce .return <<< "$line"
+}
+
+# within SECONDS COMMAND...: until it succeeds
+within() {
+	limit=$1
+	shift
+	SECONDS=0
+	until "$@"; do
+		[ "$SECONDS" -lt "$limit" ] || { echo "not within $limit s: $*"; return 1; }
+		sleep 0.1
+	done
+}
+
+# What the guest's memory takes on the host, in MiB.
+resident() {
+	echo $(($(awk '/^(RssAnon|RssShmem):/ { sum += $2 } END { print sum }' \
+		"/proc/$(jq .pid "$dir/vm.json")/status") / 1024))
+}
+
+boots_with_every_qemu() {
+	export QEMUBOX_MACHINE=$1
+	found=$(qemus)
+	[ "${QEMUBOX_ACCEL:-}" != tcg ] || [ "$(wc -l <<< "$found")" -eq 3 ]
+	for qemu in $found; do
+		echo "$1 on $("$qemu" --version | head -n 1)"
+		QEMUBOX_QEMU_PATH=$qemu qbx-vm run --box "$BOX" --report "$T/report" -- uname -s > "$T/out"
+		[ "$(cat "$T/out")" = Linux ]
+		[ "$(jq -r .vm.machine "$T/report")" = "$1" ]
+	done
+}
+
+@test "a box runs on microvm, with every QEMU" {
+	boots_with_every_qemu microvm
+}
+
+@test "a box runs on q35, with every QEMU" {
+	export QEMUBOX_MEMORY_MAX_MIB=1024
+	boots_with_every_qemu q35
+}
+
+@test "processors beyond the first wait until they are wanted" {
+	export QEMUBOX_VCPUS_MAX=8
+	for machine in microvm q35; do
+		with ".spec.annotations = {\"io.qemubox.vcpus\": \"2\", \"io.qemubox.vcpus-max\": \"3\",
+			\"io.qemubox.machine\": \"$machine\"}"
+		qbx-vm run --box "$T/box.json" --report "$T/report" -- \
+			sh -c 'cd /sys/devices/system/cpu; cat possible present online' > "$T/out"
+		[ "$(jq -c '.vm | [.machine, .vcpus, .vcpus_max]' "$T/report")" = "[\"$machine\",2,3]" ]
+		# under KVM they are plugged into a q35
+		present=0-2
+		[ "$machine $(jq -r .vm.accel "$T/report")" != 'q35 kvm' ] || present=0-1
+		[ "$(xargs < "$T/out")" = "0-2 $present 0-1" ]
+	done
+}
+
+@test "a container has all the memory of its limit, and no more" {
+	for machine in microvm q35; do
+		with ".machine = \"$machine\" | .spec.linux.resources.memory.limit = 300 * 1048576"
+		qbx-vm run --box "$T/box.json" --report "$T/report" -- \
+			dd if=/dev/zero of=/dev/null bs=280M count=1
+		[ "$(jq -c '.vm | [.memory_mib, .memory_max_mib]' "$T/report")" = '[384,384]' ]
+		run -137 qbx-vm run --box "$T/box.json" -- dd if=/dev/zero of=/dev/null bs=310M count=1
+	done
+}
+
+@test "memory that the guest frees goes back to the host" {
+	cp "$BOX" "$T/box.json"
+	for machine in microvm q35; do
+		export QEMUBOX_MACHINE=$machine
+		rm -f "$T/in"
+		shell_start
+		ask 'dd if=/dev/zero of=/file bs=1M count=200 2> /dev/null'
+		full=$(resident)
+		ask 'rm /file'
+		given_back() { [ "$(resident)" -lt $((full - 150)) ]; }
+		within 30 given_back
+		echo "$machine: $full MiB, then $(resident)"
+		shell_end
+	done
+}
+
+@test "a q35's memory grows and shrinks" {
+	cp "$BOX" "$T/box.json"
+	export QEMUBOX_MACHINE=q35 QEMUBOX_MEMORY_MAX_MIB=1536
+	shell_start
+	total() { ask 'sed -n "s/^MemTotal: *\([0-9]*\) .*/\1/p" /proc/meminfo'; }
+	before=$(total)
+	requested='{"path":"/machine/peripheral/vmem0","property":"requested-size"'
+	plugged() { [ "$(qmp qom-get '{"path":"/machine/peripheral/vmem0","property":"size"}')" = "$1" ]; }
+	plugged 0
+	qmp qom-set "$requested,\"value\":$((1024 << 20))}"
+	within 60 plugged $((1024 << 20))
+	[ "$(total)" -gt $((before + 1000 * 1024)) ]
+	# more than there was to begin with
+	ask 'dd if=/dev/zero of=/dev/null bs=700M count=1 2> /dev/null'
+	qmp qom-set "$requested,\"value\":0}"
+	within 60 plugged 0
+	[ "$(total)" -le "$before" ]
+	shell_end
+}
+
+@test "a q35's guest that panics is quoted" {
+	mkdir -p "$T/share/kernel"
+	cp /usr/share/qemubox/kernel/* "$T/share/kernel"
+	: > "$T/share/kernel/qemubox-initrd"
+	QEMUBOX_MACHINE=q35 QEMUBOX_SHARE_DIR=$T/share run -69 --separate-stderr qbx-vm start --box "$BOX"
+	# shellcheck disable=SC2154 # bats sets stderr
+	[[ $stderr == *'Kernel panic'* ]]
+	[ "$(wc -l <<< "$stderr")" -eq 1 ]
+}
+
+@test "a box that is too large for the host is not started" {
+	with '.spec.linux.resources.memory.limit = 9007199254740992'
+	run -69 --separate-stderr qbx-vm start --box "$T/box.json"
+	[[ $stderr == *'MiB of memory, but the host has'* ]]
+	run -69 qbx-vm size --box "$T/box.json"
+}

@@ -209,6 +209,52 @@ fails() {
 	[ ! -e "$T/run" ]
 }
 
+# valid SCHEMA FILE
+valid() {
+	python3 - "$BATS_TEST_DIRNAME/../schema/$1" "$2" <<- 'END'
+		import json, sys, jsonschema
+		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
+	END
+}
+
+@test "size follows the specification, and says how" {
+	export QEMUBOX_VCPUS_MAX=4
+	qbx-vm size --box "$T/box.json" > "$T/size"
+	valid size.json "$T/size"
+	[ "$(jq -c '[.machine, .vcpus, .memory_mib, .memory_max_mib]' "$T/size")" = '["microvm",1,512,512]' ]
+	mkdir "$T/bundle"
+	echo '{"linux":{"resources":{"memory":{"limit":314572800},"cpu":{"quota":250000,"period":100000}}},
+		"annotations":{"io.qemubox.machine":"q35"}}' > "$T/bundle/config.json"
+	jq --arg b "$T/bundle" '.bundle = $b' "$T/box.json" > "$T/bundled.json"
+	qbx-vm size < "$T/bundled.json" > "$T/size"
+	valid size.json "$T/size"
+	[ "$(jq -c . "$T/size")" = '{"machine":"q35","vcpus":3,"vcpus_max":3,"memory_mib":384,"memory_max_mib":384,"cpu_quota_us":250000,"cpu_period_us":100000}' ]
+	qbx-vm size --explain < "$T/bundled.json" > "$T/why"
+	grep -q '^cpu quota .* rounded up: 3$' "$T/why"
+	grep -q '^memory needed .*384 MiB: the limit, 65 for the guest, 6 for its memory map' "$T/why"
+	# what start would do is of that size
+	qbx-vm start --dry-run < "$T/bundled.json" > "$T/plan"
+	grep -q -- ' q35,.* -smp cpus=3,maxcpus=3,.* -m size=384M ' "$T/plan"
+	jq '.machine = "microvm"' "$T/bundled.json" | qbx-vm start --dry-run > "$T/plan"
+	grep -q -- ' microvm,' "$T/plan"
+}
+
+@test "a size that cannot be is refused with its reason" {
+	while IFS=$'\t' read -r code says spec; do
+		jq --argjson s "$spec" '.spec = $s' "$T/box.json" > "$T/bad.json"
+		fails "$code" "$says" size --box "$T/bad.json"
+		fails "$code" "$says" start --box "$T/bad.json"
+	done <<- 'END'
+		69	but the host has	{"linux":{"resources":{"memory":{"limit":9007199254740992}}}}
+		65	linux.resources.memory.limit must be	{"linux":{"resources":{"memory":{"limit":"1G"}}}}
+		65	cpu.cpus: "1-"	{"linux":{"resources":{"cpu":{"cpus":"1-"}}}}
+		65	io.qemubox.vcpus: "many"	{"annotations":{"io.qemubox.vcpus":"many"}}
+		65	io.qemubox.kernel is none of ours	{"annotations":{"io.qemubox.kernel":"/k"}}
+	END
+	jq '.machine = "pc"' "$T/box.json" > "$T/bad.json"
+	fails 65 '"pc" is none of microvm, q35' size --box "$T/bad.json"
+}
+
 @test "what is missing is named" {
 	rm "$T/share/kernel/qemubox-initrd"
 	fails 69 'kernel/qemubox-initrd: No such file' start --box "$T/box.json"
@@ -236,7 +282,7 @@ fails() {
 @test "a malformed document is one line and leaves nothing" {
 	while IFS=$'\t' read -r says doc; do
 		echo "$doc" > "$T/bad.json"
-		for verb in start run stop status check; do
+		for verb in start run stop status size check; do
 			code=65
 			[ "$verb" != run ] || code=125
 			fails "$code" "$says" "$verb" --box "$T/bad.json"

@@ -163,6 +163,22 @@ static int check_choice(const char *what, const char *value, const char *words, 
 	return err_code(err, EX_CONFIG, "%s: \"%s\" is none of %s", what, value, words);
 }
 
+/* The same of a list of words, separated by commas. */
+static int check_choices(const char *what, const char *list, const char *words, struct qbx_err *err)
+{
+	char word[32];
+
+	for (const char *p = list; *p; p += strspn(p, ", ")) {
+		size_t len = strcspn(p, ", ");
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, p);
+		if (check_choice(what, word, words, err) < 0)
+			return -1;
+		p += len;
+	}
+	return 0;
+}
+
 int config_load(struct config *cfg, struct qbx_err *err)
 {
 	const char *path = getenv("QEMUBOX_CONFIG");
@@ -184,7 +200,8 @@ int config_load(struct config *cfg, struct qbx_err *err)
 	    take_environment(cfg, err) == 0 &&
 	    check_choice("accel", cfg->accel, "kvm, tcg, auto", err) == 0 &&
 	    check_choice("vsock", cfg->vsock, "auto, vhost-vsock, vhost-user", err) == 0 &&
-	    check_choice("machine", cfg->machine, "microvm, q35", err) == 0)
+	    check_choice("machine", cfg->machine, "microvm, q35", err) == 0 &&
+	    check_choices("relax", cfg->relax, "uid, mounts, cgroup, seccomp", err) == 0)
 		return 0;
 	config_free(cfg);
 	return -1;

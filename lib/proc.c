@@ -108,7 +108,8 @@ static int place_fds(const struct proc_spec *spec)
 	_cleanup_free_ int *high = calloc(spec->nfds + 1, sizeof(*high));
 	int beyond = beyond_wanted(spec);
 
-	if (!high)
+	/* What came to us from who started us is not meant for the child either. */
+	if (!high || close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return -1;
 	for (size_t i = 0; i < spec->nfds; i++) {
 		high[i] = fcntl(spec->fds[i].from, F_DUPFD_CLOEXEC, beyond);

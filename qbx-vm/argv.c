@@ -41,22 +41,6 @@ void add(struct argv *a, const char *fmt, ...)
 	take(a, word);
 }
 
-/* A comma ends a value in QEMU's options unless it is doubled. Return: malloc'ed, or NULL. */
-static char *escaped(const char *value)
-{
-	char *copy = malloc(2 * strlen(value) + 1), *to = copy;
-
-	if (!copy)
-		return NULL;
-	for (; *value; value++) {
-		*to++ = *value;
-		if (*value == ',')
-			*to++ = ',';
-	}
-	*to = '\0';
-	return copy;
-}
-
 int vm_link_fd(const struct vm_spec *spec, size_t link)
 {
 	int fd = VM_FD_FIRST;
@@ -68,7 +52,11 @@ int vm_link_fd(const struct vm_spec *spec, size_t link)
 
 int vm_disk_fd(const struct vm_spec *spec, size_t disk)
 {
-	return vm_link_fd(spec, spec->nlinks) + (int)disk;
+	int fd = vm_link_fd(spec, spec->nlinks);
+
+	for (size_t i = 0; i < disk; i++)
+		fd += 1 + (spec->disks[i].extents ? (int)spec->disks[i].extents->n : 0);
+	return fd;
 }
 
 int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
@@ -93,20 +81,18 @@ int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 	return n < 0 || (size_t)n >= size ? -1 : 0;
 }
 
-static void add_confinement(struct argv *a)
+static void add_confinement(struct argv *a, const struct vm_spec *spec)
 {
 	static const char *const words[] = {
-		"-nodefaults",
-		"-no-user-config",
-		"-no-reboot",
-		"-display",
-		"none",
-		"-sandbox",
-		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		add(a, "%s", words[i]);
+	if (spec->relaxed & CONFINE_SECCOMP)
+		return;
+	add(a, "-sandbox");
+	add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 }
 
 static void add_kernel(struct argv *a, const struct vm_spec *spec)
@@ -177,30 +163,19 @@ static void add_link(struct argv *a, const struct vm_spec *spec, size_t i)
 	add(a, "virtio-net-%s,netdev=link%zu,mac=%s", machine_bus(spec), i, l->mac);
 }
 
-/*
- * A raw disk comes as a descriptor. A VMDK description names its extents by path, and QEMU opens
- * them itself, so there the path is handed over.
- */
+/* A disk comes as a descriptor, and so does each extent of a VMDK, whose description names those. */
 static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 {
 	const struct vm_disk *d = &spec->disks[i];
-	_cleanup_free_ char *path = escaped(d->path);
 	const char *ro = d->readonly ? "on" : "off";
+	int fd = vm_disk_fd(spec, i);
 
-	if (!path) {
-		a->failed = true;
-		return;
-	}
-	if (!d->vmdk) {
+	for (int set = fd; set < vm_disk_fd(spec, i + 1); set++) {
 		add(a, "-add-fd");
-		add(a, "fd=%d,set=%d", vm_disk_fd(spec, i), vm_disk_fd(spec, i));
+		add(a, "fd=%d,set=%d", set, set);
 	}
 	add(a, "-blockdev");
-	if (d->vmdk)
-		add(a, "driver=file,node-name=file%zu,read-only=%s,filename=%s", i, ro, path);
-	else
-		add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro,
-		    vm_disk_fd(spec, i));
+	add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro, fd);
 	add(a, "-blockdev");
 	add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu", d->vmdk ? "vmdk" : "raw", i,
 	    ro, i);
@@ -214,7 +189,7 @@ char **vm_argv(const struct vm_spec *spec)
 
 	add(&a, "%s", spec->qemu);
 	machine_argv(&a, spec);
-	add_confinement(&a);
+	add_confinement(&a, spec);
 	add_kernel(&a, spec);
 	add_console(&a, spec);
 	add_monitor(&a);
@@ -234,8 +209,8 @@ const char *const *vsock_argv(void)
 {
 	/* The CID is private to this daemon and its VM: every box can have the same one. */
 	static const char *const argv[] = {
-		"vhost-device-vsock", "--guest-cid", "3",	    "--socket",
-		VM_FILE_VHOST,	      "--uds-path",  VM_FILE_VSOCK, NULL,
+		"vhost-device-vsock", "--guest-cid", "3",	   "--socket",
+		VM_VSOCK_VHOST,	      "--uds-path",  VM_VSOCK_UDS, NULL,
 	};
 
 	return argv;

@@ -105,6 +105,8 @@ static int take_directory(struct boot *b, struct qbx_err *err)
 	}
 	if (helper.pid && halt_kill(&helper, err) < 0)
 		return -1;
+	if (hold_release(vm->cfg, vm->box, vm->dirfd, err) < 0)
+		return -1;
 	return dir_clear(vm->dirfd, err);
 }
 
@@ -112,13 +114,14 @@ static int spawn_all(struct boot *b, struct qbx_err *err)
 {
 	struct vm *vm = b->vm;
 
-	if (take_directory(b, err) < 0 || boot_open_all(b, err) < 0 || make_token(vm, err) < 0)
+	if (take_directory(b, err) < 0 || hold_take(vm, err) < 0 || boot_open_all(b, err) < 0 ||
+	    make_token(vm, err) < 0)
 		return -1;
 	if (vm->spec.vhost_user) {
 		if (boot_daemon(b, err) < 0)
 			return -1;
 	} else {
-		b->vsock = vsock_claim_cid(&vm->spec, vm->box->key, err);
+		b->vsock = vsock_claim_cid(&vm->spec, vm->cfg, vm->box->key, err);
 		if (b->vsock < 0)
 			return -1;
 	}
@@ -136,7 +139,7 @@ static int greet_guest(struct boot *b, struct qbx_err *err)
 	close(take_fd(&b->lock));
 	if (boot_await(b, "the guest's hello", err) < 0)
 		return -1;
-	unlinkat(vm->dirfd, VM_FILE_HELLO, 0);
+	unlinkat(vm->dirfd, VM_DIR_VSOCK "/" VM_VSOCK_HELLO, 0);
 	return 0;
 }
 
@@ -175,6 +178,8 @@ static void undo(struct boot *b)
 		b->lock = dir_lock_again(vm->cfg, vm->box, vm->dirfd, &err);
 	if (b->lock < 0)
 		return; /* somebody else has removed it */
+	if (hold_release(vm->cfg, vm->box, vm->dirfd, &err) < 0)
+		log_warn("%s", err.msg);
 	if ((vm->made_dir ? box_dir_remove(vm->cfg, vm->box, &err) : dir_clear(vm->dirfd, &err)) <
 	    0)
 		log_warn("%s", err.msg);
@@ -189,8 +194,9 @@ static void boot_free(struct boot *b)
 	greet_free(b->greet);
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		cleanup_closep(all[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(b->fds); i++)
+	for (int i = 0; i < b->nfds; i++)
 		cleanup_closep(&b->fds[i]);
+	free(b->fds);
 }
 
 static int boot(struct boot *b, struct qbx_err *err)
@@ -214,7 +220,13 @@ int vm_boot(struct vm *vm, struct qbx_err *err)
 		.vm = vm, .lock = -1, .listener = -1, .vsock = -1, .netns = -1
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(b.fds); i++)
+	b.nfds = vm_disk_fd(&vm->spec, vm->spec.ndisks);
+	b.fds = malloc((size_t)b.nfds * sizeof(*b.fds));
+	if (!b.fds) {
+		b.nfds = 0;
+		return err_sys(err, ENOMEM, "start a VM");
+	}
+	for (int i = 0; i < b.nfds; i++)
 		b.fds[i] = -1;
 	if (boot(&b, err) == 0)
 		return 0;

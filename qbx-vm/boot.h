@@ -12,7 +12,8 @@ struct boot {
 	int listener; /* where the guest dials */
 	int vsock;    /* for QEMU: the daemon's connection, or /dev/vhost-vsock */
 	int netns;
-	int fds[VM_FD_FIRST + 2 * VM_LINKS_MAX + VM_DISKS_MAX]; /* by their number in QEMU */
+	int *fds; /* by their number in QEMU, -1 where there is none; owned */
+	int nfds;
 	struct greet *greet;
 	struct watch *deadline;
 	bool done, timed_out;

@@ -14,10 +14,12 @@ static int record_helper(void *arg, pid_t pid, struct qbx_err *err)
 
 	if (proc_identify(pid, &vm->helper) < 0)
 		return err_sys(err, errno, "identify vhost-device-vsock");
-	return vm_record(vm, err);
+	if (vm_record(vm, err) < 0)
+		return -1;
+	return vm->spec.cgroup[0] ? cgroup_enter(vm->spec.cgroup, pid, err) : 0;
 }
 
-/* What to wait for: a watch on the box's directory, and whether the daemon's socket was seen. */
+/* What to wait for: a watch on the daemon's directory, and whether the daemon's socket was seen. */
 struct appear {
 	struct boot *b;
 	int fd;
@@ -33,20 +35,43 @@ static void on_created(void *arg, uint32_t events)
 	for (char *p = buf; n > 0 && p < buf + n;) {
 		struct inotify_event *e = (struct inotify_event *)p;
 
-		if (e->len > 0 && !strcmp(e->name, VM_FILE_VHOST))
+		if (e->len > 0 && !strcmp(e->name, VM_VSOCK_VHOST))
 			boot_finished(a->b);
 		p += sizeof(*e) + e->len;
 	}
 }
 
-static int spawn_daemon(struct boot *b, int *pidfd, struct qbx_err *err)
+#define DAEMON "vhost-device-vsock"
+
+/* It sees nothing but what it loads, and its directory. */
+static int confine_daemon(struct confine *c, const char *dir, struct qbx_err *err)
+{
+	char found[PATH_MAX], program[PATH_MAX];
+
+	if (!plan_find_program(found, DAEMON) || !realpath(found, program)) {
+		err_sys(err, ENOENT, "start " DAEMON);
+		return err_hint(err, "install " DAEMON ", or load the kernel module vhost_vsock");
+	}
+	if (confine_program(c, program, err) < 0 || confine_program(c, found, err) < 0)
+		return -1;
+	return confine_bind(c, dir, "/" VM_DIR_VSOCK, CONFINE_WRITE, err);
+}
+
+static int spawn_daemon(struct boot *b, const char *dir, int *pidfd, struct qbx_err *err)
 {
 	struct vm *vm = b->vm;
 	_cleanup_close_ int log = boot_create_log(vm->dirfd, VM_FILE_VSOCK_LOG, err);
 	struct proc_fd fds[] = { { log, 1 }, { log, 2 } };
+	_cleanup_(confine_free) struct confine confine = {
+		.relaxed = vm->spec.relaxed,
+		.uid = vm->spec.uid,
+		.over = vm->spec.dir,
+		.cwd = "/" VM_DIR_VSOCK,
+		.filter = true,
+	};
 	struct proc_spec spec = {
 		.argv = vsock_argv(),
-		.cwd = vm->spec.dir, /* so that its paths stay short */
+		.cwd = dir, /* so that its paths stay short */
 		.fds = fds,
 		.nfds = ARRAY_SIZE(fds),
 		.netns = -1,
@@ -54,15 +79,17 @@ static int spawn_daemon(struct boot *b, int *pidfd, struct qbx_err *err)
 		.die_with_us = vm->die_with_us,
 		.born = record_helper,
 		.born_arg = vm,
+		.confine = confine_self,
+		.confine_arg = &confine,
 	};
 	pid_t pid;
 
-	if (log >= 0 && proc_spawn(&spec, &pid, pidfd, err) == 0)
+	if (log < 0 || confine_daemon(&confine, dir, err) < 0)
+		return -1;
+	if (proc_spawn(&spec, &pid, pidfd, err) == 0)
 		return 0;
 	vm->helper.pid = 0; /* it never ran */
-	if (err->sys != ENOENT)
-		return -1;
-	return err_hint(err, "install vhost-device-vsock, or load the kernel module vhost_vsock");
+	return -1;
 }
 
 int boot_daemon(struct boot *b, struct qbx_err *err)
@@ -72,11 +99,14 @@ int boot_daemon(struct boot *b, struct qbx_err *err)
 	struct appear appear = { .b = b, .fd = inotify };
 	_cleanup_close_ int pidfd = -1;
 	struct watch *watch;
+	char dir[PATH_MAX];
 	int ret;
 
-	if (inotify < 0 || inotify_add_watch(inotify, vm->spec.dir, IN_CREATE) < 0)
-		return err_sys(err, errno, "watch %s", vm->spec.dir);
-	if (spawn_daemon(b, &pidfd, err) < 0)
+	if (snprintf(dir, sizeof(dir), "%s/" VM_DIR_VSOCK, vm->spec.dir) >= (int)sizeof(dir))
+		return err_sys(err, ENAMETOOLONG, "%s", vm->spec.dir);
+	if (inotify < 0 || inotify_add_watch(inotify, dir, IN_CREATE) < 0)
+		return err_sys(err, errno, "watch %s", dir);
+	if (spawn_daemon(b, dir, &pidfd, err) < 0)
 		return -1;
 	if (vm_watch_helper(vm, fcntl(pidfd, F_DUPFD_CLOEXEC, 3), err) < 0)
 		return -1;

@@ -2,8 +2,11 @@
 /* descriptors.c - what QEMU is handed: opened by us, so that it need not be able to */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "boot.h"
+#include "io.h"
 
 int boot_create_log(int dirfd, const char *name, struct qbx_err *err)
 {
@@ -37,19 +40,59 @@ static int open_links(struct boot *b, struct qbx_err *err)
 	return 0;
 }
 
+/* Unlike QEMU we may open what only root can read. */
+static int open_disk(const char *path, bool readonly, struct qbx_err *err)
+{
+	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, errno, "open disk %s", path) : fd;
+}
+
+/* A file in memory that holds @text; QEMU wants it opened the way it will be used. */
+static int open_text(const char *text, bool readonly, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = memfd_create("vmdk", MFD_CLOEXEC);
+	char path[40];
+
+	if (fd < 0 || io_write_all(fd, text, strlen(text)) < 0)
+		return err_sys(err, errno, "describe a disk");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open_disk(path, readonly, err);
+}
+
+static int open_vmdk(const struct vm_disk *d, int first, int *fds, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = vmdk_rewrite(d->extents, first + 1);
+
+	if (!text)
+		return err_sys(err, ENOMEM, "describe a disk");
+	fds[first] = open_text(text, d->readonly, err);
+	if (fds[first] < 0)
+		return -1;
+	for (size_t i = 0; i < d->extents->n; i++) {
+		int *fd = &fds[first + 1 + (int)i];
+
+		*fd = open_disk(d->extents->v[i].path, d->readonly, err);
+		if (*fd < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int open_disks(struct boot *b, struct qbx_err *err)
 {
 	const struct vm_spec *spec = &b->vm->spec;
 
 	for (size_t i = 0; i < spec->ndisks; i++) {
 		const struct vm_disk *d = &spec->disks[i];
-		int *fd = &b->fds[vm_disk_fd(spec, i)];
+		int to = vm_disk_fd(spec, i);
 
-		if (d->vmdk)
-			continue;
-		*fd = open(d->path, (d->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-		if (*fd < 0)
-			return err_sys(err, errno, "open disk %s", d->path);
+		if (d->vmdk && open_vmdk(d, to, b->fds, err) < 0)
+			return -1;
+		if (!d->vmdk)
+			b->fds[to] = open_disk(d->path, d->readonly, err);
+		if (b->fds[to] < 0)
+			return -1;
 	}
 	return 0;
 }

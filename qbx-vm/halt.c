@@ -179,8 +179,7 @@ static int end_qemu(const struct config *cfg, const struct box *box, int dirfd,
 	return halt_kill(qemu, err);
 }
 
-/* The vm object: of vm.json, which is newer than any document, else of the document. */
-static json_t *vm_object_of(const struct box *box, int dirfd, struct qbx_err *err)
+json_t *vm_object_of(const struct box *box, int dirfd, struct qbx_err *err)
 {
 	json_t *j = dirfd >= 0 ? json_read_file(dirfd, VM_FILE_VM, err) : NULL;
 
@@ -225,7 +224,7 @@ int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *er
 	json_object_set_new(doc, "vm", vm_object_of(box, dirfd, err));
 	found.doc = doc;
 	if (end_qemu(cfg, &found, dirfd, &qemu, err) < 0 ||
-	    (helper.pid && halt_kill(&helper, err) < 0))
+	    (helper.pid && halt_kill(&helper, err) < 0) || hold_release(cfg, box, dirfd, err) < 0)
 		return err_wrap(err, "box %s", box->key);
 	return box_dir_remove(cfg, box, err);
 }

@@ -133,7 +133,8 @@ static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 	d->readonly = readonly;
 	if (access(d->path, readonly ? R_OK : R_OK | W_OK) < 0)
 		return err_sys(err, errno, "disk %s", d->path);
-	return 0;
+	d->extents = d->vmdk ? vmdk_read(d->path, err) : NULL;
+	return d->vmdk && !d->extents ? -1 : 0;
 }
 
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
@@ -202,52 +203,8 @@ int plan_make(struct vm_spec *spec, const struct cli *cli, const struct box *box
 	return 0;
 }
 
-static void print_word(FILE *out, const char *word)
+void plan_free(struct vm_spec *spec)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789-_./:,=+@%";
-
-	if (word[0] && strspn(word, plain) == strlen(word)) {
-		fputs(word, out);
-		return;
-	}
-	fputc('\'', out);
-	for (; *word; word++)
-		if (*word == '\'')
-			fputs("'\\''", out);
-		else
-			fputc(*word, out);
-	fputc('\'', out);
-}
-
-static void print_command(FILE *out, const char *netns, const char *const *argv)
-{
-	if (netns) {
-		fputs("nsenter --net=", out);
-		print_word(out, netns);
-		fputs(" -- ", out);
-	}
-	for (const char *const *word = argv; *word; word++) {
-		fputs(word == argv ? "" : " ", out);
-		print_word(out, *word);
-	}
-	fputc('\n', out);
-}
-
-int plan_print(const struct vm_spec *spec, struct qbx_err *err)
-{
-	char **argv = vm_argv(spec);
-
-	if (!argv)
-		return err_sys(err, ENOMEM, "make QEMU's command line");
-	printf("mkdir -p -m 700 ");
-	print_word(stdout, spec->dir);
-	printf("\ncd ");
-	print_word(stdout, spec->dir);
-	putchar('\n');
-	if (spec->vhost_user)
-		print_command(stdout, NULL, vsock_argv());
-	print_command(stdout, spec->netns, (const char *const *)argv);
-	strv_free(argv);
-	return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
+	for (size_t i = 0; i < spec->ndisks; i++)
+		vmdk_free(take_ptr(spec->disks[i].extents));
 }

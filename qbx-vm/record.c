@@ -20,6 +20,9 @@ json_t *vm_object(const struct vm *vm)
 	json_object_set_new(j, "vcpus_max", json_integer(spec->vcpus_max));
 	json_object_set_new(j, "memory_mib", json_integer(spec->memory_mib));
 	json_object_set_new(j, "memory_max_mib", json_integer(spec->memory_max_mib));
+	json_object_set_new(j, "uid", json_integer(spec->uid));
+	if (spec->cgroup[0])
+		json_object_set_new(j, "cgroup", json_string(spec->cgroup));
 	json_object_set_new(j, "vsock", vsock);
 	if (vm->hello.kernel[0])
 		json_object_set_new(j, "guest", json_pack("{s:s}", "kernel", vm->hello.kernel));

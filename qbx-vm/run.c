@@ -60,7 +60,8 @@ static int check_rootfs(const struct box *box, struct qbx_err *err)
 
 	if (json_array_size(json_object_get(fs, "mounts")) > 0)
 		return 0;
-	err_code(err, EX_DATAERR, "box %s: no \"fs.mounts\" in the document: nothing to run", box->key);
+	err_code(err, EX_DATAERR, "box %s: no \"fs.mounts\" in the document: nothing to run",
+		 box->key);
 	return err_hint(err, "qbx-fs prepare comes before qbx-vm run");
 }
 
@@ -76,7 +77,7 @@ static int run(struct cli *cli, struct qbx_err *err)
 	spec = spec_make(&box, cli->args, cli->nargs, err);
 	if (!spec || vm_init(&vm, cli, &box, err) < 0)
 		return -1;
-	ret = cli->dry_run ? plan_print(&vm.spec, err) : run_in(&vm, spec, cli, err);
+	ret = cli->dry_run ? plan_print(&vm.spec, vm.cfg, err) : run_in(&vm, spec, cli, err);
 	vm_release(&vm);
 	return ret;
 }

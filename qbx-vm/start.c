@@ -12,7 +12,7 @@ static int start(struct cli *cli, struct qbx_err *err)
 	if (cli_read_box(cli, &box, err) < 0 || vm_init(&vm, cli, &box, err) < 0)
 		return -1;
 	if (cli->dry_run) {
-		ret = plan_print(&vm.spec, err);
+		ret = plan_print(&vm.spec, vm.cfg, err);
 	} else {
 		ret = vm_boot(&vm, err);
 		if (ret == 0)

@@ -62,8 +62,11 @@ int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_er
 	vm->cfg = &cli->cfg;
 	vm->box = box;
 	vm->dirfd = -1;
-	if (plan_make(&vm->spec, cli, box, err) < 0)
+	if (plan_make(&vm->spec, cli, box, err) < 0 ||
+	    hold_plan(&vm->spec, vm->cfg, box, err) < 0) {
+		plan_free(&vm->spec);
 		return -1;
+	}
 	phase_begin(&vm->phases);
 	vm->loop = loop_new(err);
 	sigemptyset(&set);
@@ -83,6 +86,7 @@ void vm_release(struct vm *vm)
 	json_decref(phase_take(&vm->phases));
 	loop_free(vm->loop);
 	vm->loop = NULL;
+	plan_free(&vm->spec);
 	if (vm->dirfd >= 0)
 		close(take_fd(&vm->dirfd));
 }

@@ -13,12 +13,15 @@
 #include <stdint.h>
 
 #include "box.h"
+#include "cgroup.h"
 #include "cli.h"
+#include "confine.h"
 #include "guest.h"
 #include "loop.h"
 #include "phase.h"
 #include "proc.h"
 #include "sock.h"
+#include "vmdk.h"
 
 #define VM_VCPUS_MAX 64u /* CONFIG_NR_CPUS of guest/kernel.config */
 #define VM_LINKS_MAX 4u
@@ -44,11 +47,17 @@
 #define VM_FILE_CONSOLE "console.log"
 #define VM_FILE_QEMU_LOG "qemu.log"
 #define VM_FILE_QMP "qmp.sock"
-#define VM_FILE_VSOCK "vsock.sock"
-#define VM_FILE_HELLO "vsock.sock_1023" /* where the daemon passes calls to VM_HELLO_PORT on to */
 #define VM_FILE_VSOCK_LOG "vsock.log"
-#define VM_FILE_VHOST "vhost.sock"
-#define VM_FILE_VHOST_BOUND "vhost.bound"
+
+/* The daemon's directory, all that it can write to, and the files in it. */
+#define VM_DIR_VSOCK "vsock"
+#define VM_VSOCK_UDS "vsock.sock"	 /* GUEST_VSOCK */
+#define VM_VSOCK_HELLO "vsock.sock_1023" /* where the daemon passes calls to VM_HELLO_PORT on to */
+#define VM_VSOCK_VHOST "vhost.sock"
+#define VM_VSOCK_VHOST_BOUND "vhost.bound"
+
+#define VM_CLAIM_UID "uid" /* kinds of claims */
+#define VM_CLAIM_CID "cid"
 
 #define VM_HELLO_PORT 1023u /* with vhost-user; any will do, as each box has sockets of its own */
 
@@ -81,6 +90,7 @@ struct vm_link {
 struct vm_disk {
 	const char *serial, *path; /* borrowed from the document */
 	bool vmdk, readonly;
+	struct vmdk *extents; /* of a VMDK; owned */
 };
 
 /* A VM, before anything of it exists. Paths are absolute. */
@@ -102,6 +112,10 @@ struct vm_spec {
 	size_t nlinks;
 	struct vm_disk disks[VM_DISKS_MAX];
 	size_t ndisks;
+	/* Confinement on the host. */
+	unsigned relaxed;      /* enum confine_part, or-ed */
+	unsigned uid;	       /* known when it is claimed; 0 if that is relaxed */
+	char cgroup[PATH_MAX]; /* as cgroup.h has it, or empty: there is to be none */
 };
 
 /**
@@ -126,8 +140,35 @@ int plan_find_qemu(char *path, const struct config *cfg, struct qbx_err *err) _m
 int plan_find_guest(char *kernel, char *initrd, const struct config *cfg,
 		    struct qbx_err *err) _must_check_;
 
+/** plan_free() - what a spec owns. */
+void plan_free(struct vm_spec *spec);
+
+/* ---- dryrun.c ---- */
+
 /** plan_print() - --dry-run: the commands that would be run, as a shell would take them. */
-int plan_print(const struct vm_spec *spec, struct qbx_err *err) _must_check_;
+int plan_print(const struct vm_spec *spec, const struct config *cfg,
+	       struct qbx_err *err) _must_check_;
+
+/* ---- hold.c ---- */
+
+/** hold_plan() - what of the host's the box is to hold: its cgroup, and what is relaxed. */
+int hold_plan(struct vm_spec *spec, const struct config *cfg, const struct box *box,
+	      struct qbx_err *err) _must_check_;
+
+/** hold_limits() - what the VM of @spec may use on the host, QEMU included. */
+struct cgroup_limits hold_limits(const struct vm_spec *spec);
+
+struct vm;
+
+/** hold_take() - claim a uid, write that down, make the cgroup. */
+int hold_take(struct vm *vm, struct qbx_err *err) _must_check_;
+
+/**
+ * hold_release() - give back all that the box holds, when its processes are gone
+ * @dirfd: the box's directory, whose vm.json may say what it holds; or -1
+ */
+int hold_release(const struct config *cfg, const struct box *box, int dirfd,
+		 struct qbx_err *err) _must_check_;
 
 /* ---- machine.c ---- */
 
@@ -236,7 +277,10 @@ unsigned tsc_khz_since(const struct tsc_mark *m);
 /* Numbers that descriptors have in QEMU; those of links and disks follow. */
 enum { VM_FD_CONSOLE = 3, VM_FD_QMP, VM_FD_VSOCK, VM_FD_FIRST };
 
-/** vm_link_fd(), vm_disk_fd() - the number of a link's TAP (vhost-net's is one more) or a disk. */
+/**
+ * vm_link_fd(), vm_disk_fd() - the number of a link's TAP (vhost-net's is one more) or a disk
+ * The extents of a VMDK follow it. Those of what would come after the last are where the end is.
+ */
 int vm_link_fd(const struct vm_spec *spec, size_t link);
 int vm_disk_fd(const struct vm_spec *spec, size_t disk);
 
@@ -246,7 +290,7 @@ int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size) _must_check_;
 /** vm_argv() - QEMU's command line. Return: NULL-terminated, for strv_free(), or NULL. */
 char **vm_argv(const struct vm_spec *spec) _must_check_;
 
-/** vsock_argv() - vhost-device-vsock's, to be run in the box's directory. */
+/** vsock_argv() - vhost-device-vsock's, to be run in VM_DIR_VSOCK. */
 const char *const *vsock_argv(void);
 
 void strv_free(char **v);
@@ -311,18 +355,21 @@ int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user,
 
 /**
  * vsock_listen() - where the guest will dial; sets spec->hello_port
+ * For vhost-user, VM_DIR_VSOCK is made and given to spec->uid.
  * Return: listening descriptor, or -1 with @err.
  */
 int vsock_listen(struct vm_spec *spec, int dirfd, struct qbx_err *err) _must_check_;
 
 /**
  * vsock_claim_cid() - a /dev/vhost-vsock descriptor holding a CID of its own; sets spec->cid
- * The kernel refuses a CID that is in use, so it is the allocator and nothing has to be locked.
+ * The kernel has the last word: other programs use CIDs, too.
  */
-int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err) _must_check_;
+int vsock_claim_cid(struct vm_spec *spec, const struct config *cfg, const char *key,
+		    struct qbx_err *err) _must_check_;
 
 /**
- * vsock_connect() - connect to the daemon whose socket has just appeared in @dirfd
+ * vsock_connect() - connect to the daemon whose socket has just appeared
+ * @dirfd: the box's directory
  * @pidfd: the daemon
  */
 int vsock_connect(int dirfd, pid_t pid, int pidfd, struct qbx_err *err) _must_check_;
@@ -420,6 +467,12 @@ int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *er
  */
 int halt_find(const struct box *box, int dirfd, struct proc_id *qemu, struct proc_id *helper,
 	      struct qbx_err *err) _must_check_;
+
+/**
+ * vm_object_of() - the "vm" object of vm.json, which is newer than any document, else of the document
+ * Return: a new reference; NULL if there is none, or with @err.
+ */
+json_t *vm_object_of(const struct box *box, int dirfd, struct qbx_err *err);
 
 /* ---- qmp.c ---- */
 

@@ -8,15 +8,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
-#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "claim.h"
 #include "vm.h"
 
 #define VHOST_VSOCK "/dev/vhost-vsock"
-#define CID_TRIES 256 /* each of them random: in use once in a while, not always */
+
+/* Small ones are what people give by hand, and the document's integers end at INT_MAX. */
+static const struct claim_range cids = { VM_CLAIM_CID, 1u << 16, 1u << 20 };
 
 int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_err *err)
 {
@@ -28,6 +31,11 @@ int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_e
 	}
 	*vhost_user = !strcmp(cfg->vsock, "vhost-user") || !kernel;
 	return 0;
+}
+
+static int open_vsock_dir(int dirfd)
+{
+	return openat(dirfd, VM_DIR_VSOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int listen_vsock(struct vm_spec *spec, struct qbx_err *err)
@@ -47,37 +55,51 @@ static int listen_vsock(struct vm_spec *spec, struct qbx_err *err)
 	return take_fd(&fd);
 }
 
+/* In a directory that the daemon, which does not run yet, will own, as it will the socket. */
+static int listen_unix(const struct vm_spec *spec, int dirfd, struct qbx_err *err)
+{
+	_cleanup_close_ int dir = -1, fd = -1;
+
+	if (mkdirat(dirfd, VM_DIR_VSOCK, 0700) < 0)
+		return err_sys(err, errno, "make " VM_DIR_VSOCK);
+	dir = open_vsock_dir(dirfd);
+	if (dir < 0)
+		return err_sys(err, errno, "open " VM_DIR_VSOCK);
+	fd = unix_listen(dir, VM_VSOCK_HELLO, err);
+	if (fd < 0)
+		return -1;
+	if (fchownat(dir, VM_VSOCK_HELLO, spec->uid, spec->uid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchown(dir, spec->uid, spec->uid) < 0)
+		return err_sys(err, errno, "give " VM_DIR_VSOCK " to user %u", spec->uid);
+	return take_fd(&fd);
+}
+
 int vsock_listen(struct vm_spec *spec, int dirfd, struct qbx_err *err)
 {
 	if (!spec->vhost_user)
 		return listen_vsock(spec, err);
 	spec->hello_port = VM_HELLO_PORT;
-	return unix_listen(dirfd, VM_FILE_HELLO, err);
+	return listen_unix(spec, dirfd, err);
 }
 
-int vsock_claim_cid(struct vm_spec *spec, const char *key, struct qbx_err *err)
+static int set_cid(void *arg, unsigned number)
+{
+	const int *fd = arg;
+	uint64_t cid = number;
+
+	return ioctl(*fd, VHOST_VSOCK_SET_GUEST_CID, &cid);
+}
+
+int vsock_claim_cid(struct vm_spec *spec, const struct config *cfg, const char *key,
+		    struct qbx_err *err)
 {
 	_cleanup_close_ int fd = open(VHOST_VSOCK, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(err, errno, "open %s", VHOST_VSOCK);
-	for (int i = 0; i < CID_TRIES; i++) {
-		uint32_t random;
-		uint64_t cid;
-
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-			return err_sys(err, errno, "get random bytes");
-		/* 0 to 2 have a meaning, and the document's integers end at INT_MAX. */
-		cid = random % (INT_MAX - 3u) + 3u;
-		if (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &cid) == 0) {
-			spec->cid = (unsigned)cid;
-			return take_fd(&fd);
-		}
-		if (errno != EADDRINUSE)
-			return err_sys(err, errno, "box %s: claim vsock CID %u", key,
-				       (unsigned)cid);
-	}
-	return err_sys(err, EADDRINUSE, "box %s: claim a vsock CID", key);
+	if (claim_take(cfg, &cids, key, set_cid, &fd, &spec->cid, err) < 0)
+		return -1;
+	return take_fd(&fd);
 }
 
 /* A duplicate of the process's socket that is bound to @name; -1 with errno when it has none. */
@@ -115,18 +137,18 @@ static int borrow_socket(pid_t pid, int pidfd, const char *name)
  */
 int vsock_connect(int dirfd, pid_t pid, int pidfd, struct qbx_err *err)
 {
-	_cleanup_close_ int theirs = -1, fd = -1;
+	_cleanup_close_ int dir = open_vsock_dir(dirfd), theirs = -1, fd = -1;
 
-	if (renameat(dirfd, VM_FILE_VHOST, dirfd, VM_FILE_VHOST_BOUND) < 0)
-		return err_sys(err, errno, "rename " VM_FILE_VHOST);
-	theirs = borrow_socket(pid, pidfd, VM_FILE_VHOST);
+	if (dir < 0 || renameat(dir, VM_VSOCK_VHOST, dir, VM_VSOCK_VHOST_BOUND) < 0)
+		return err_sys(err, errno, "rename " VM_VSOCK_VHOST);
+	theirs = borrow_socket(pid, pidfd, VM_VSOCK_VHOST);
 	if (theirs < 0 || listen(theirs, 1) < 0)
 		return err_sys(err, errno, "listen for vhost-device-vsock");
-	fd = unix_connect(dirfd, VM_FILE_VHOST_BOUND);
+	fd = unix_connect(dir, VM_VSOCK_VHOST_BOUND);
 	if (fd < 0)
 		return err_sys(err, errno, "connect to vhost-device-vsock");
 	/* It has served: nobody else is to find it. */
-	if (unlinkat(dirfd, VM_FILE_VHOST_BOUND, 0) < 0)
-		return err_sys(err, errno, "remove " VM_FILE_VHOST_BOUND);
+	if (unlinkat(dir, VM_VSOCK_VHOST_BOUND, 0) < 0)
+		return err_sys(err, errno, "remove " VM_VSOCK_VHOST_BOUND);
 	return take_fd(&fd);
 }

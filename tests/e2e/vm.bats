@@ -68,7 +68,7 @@ line_in() {
 	# who got in would wait for as long as we do.
 	status=0
 	{ printf 'CONNECT 1024\n'; head -c 32 /dev/zero; } |
-		timeout 20 socat -t 60 - "UNIX-CONNECT:$dir/vsock.sock" > "$T/answer" || status=$?
+		timeout 20 socat -t 60 - "UNIX-CONNECT:$dir/vsock/vsock.sock" > "$T/answer" || status=$?
 	[ "$status" -ne 124 ]
 	[ "$(wc -l < "$T/answer")" -le 1 ]
 	qbx-vm stop < "$T/out" > /dev/null

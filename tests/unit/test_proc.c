@@ -162,7 +162,9 @@ static void a_child_waits_until_its_birth_is_noted(void **state)
 {
 	const char *argv[] = { "true", NULL };
 	pid_t seen = 0, pid;
-	struct proc_spec spec = { .argv = argv, .netns = -1, .born = note_birth, .born_arg = &seen };
+	struct proc_spec spec = {
+		.argv = argv, .netns = -1, .born = note_birth, .born_arg = &seen
+	};
 	struct qbx_err err = { 0 };
 	char dir[] = "/tmp/qbx-proc-XXXXXX";
 	int pidfd;
@@ -184,9 +186,80 @@ static void a_child_waits_until_its_birth_is_noted(void **state)
 	rmdir(dir);
 }
 
+/* Descriptors that this process has itself been left without asking. */
+static void no_other_descriptor_reaches_the_child(void **state)
+{
+	_cleanup_(proc_output_free) struct proc_output o;
+	_cleanup_close_ int stray = open("/dev/zero", O_RDONLY);
+	struct qbx_err err;
+
+	(void)state;
+	assert_true(stray > 2);
+	assert_int_equal(run("ls -l /proc/self/fd | grep -c zero", NULL, 0, 100, -1, &o, &err), 0);
+	assert_string_equal(o.out, "0\n");
+}
+
+static void place_many(unsigned n)
+{
+	const char *argv[] = { "sh", "-c", "ls -l /proc/self/fd | grep -c zero", NULL };
+	_cleanup_(proc_output_free) struct proc_output o = { 0 };
+	_cleanup_close_ int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ struct proc_fd *fds = calloc(n, sizeof(*fds));
+	struct proc_spec spec = { .argv = argv, .netns = -1, .fds = fds, .nfds = n };
+	int out[2], pidfd;
+	char text[16] = "", want[16];
+	struct qbx_err err = { 0 };
+	pid_t pid;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	fds[0] = (struct proc_fd){ out[1], 1 };
+	for (unsigned i = 1; i < n; i++)
+		fds[i] = (struct proc_fd){ zero, (int)i + 2 };
+	if (proc_spawn(&spec, &pid, &pidfd, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(proc_reap(pidfd), 0);
+	close(pidfd);
+	assert_true(read(out[0], text, sizeof(text) - 1) > 0);
+	close(out[0]);
+	close(out[1]);
+	snprintf(want, sizeof(want), "%u\n", n - 1);
+	assert_string_equal(text, want);
+}
+
+static void descriptors_are_placed_however_many(void **state)
+{
+	(void)state;
+	place_many(10);
+	place_many(600);
+}
+
+static const char *refuse(void *arg)
+{
+	errno = *(int *)arg;
+	return "do it";
+}
+
+static void what_confines_a_child_says_what_failed(void **state)
+{
+	const char *argv[] = { "true", NULL };
+	int sys = EPERM, pidfd;
+	struct proc_spec spec = {
+		.argv = argv, .netns = -1, .confine = refuse, .confine_arg = &sys
+	};
+	struct qbx_err err = { 0 };
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(proc_spawn(&spec, &pid, &pidfd, &err), -1);
+	assert_string_equal(err.msg, "start true: do it: Operation not permitted");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_other_descriptor_reaches_the_child),
+		cmocka_unit_test(descriptors_are_placed_however_many),
+		cmocka_unit_test(what_confines_a_child_says_what_failed),
 		cmocka_unit_test(streams_and_status_come_back),
 		cmocka_unit_test(input_larger_than_a_pipe_passes),
 		cmocka_unit_test(input_that_nobody_reads_is_no_error),

@@ -11,6 +11,7 @@
 #include "qbx-vm/plan.c"
 #include "qbx-vm/size.c"
 #include "qbx-vm/spec.c"
+#include "qbx-vm/vmdk.c"
 
 struct vm_options vm_options;
 
@@ -186,7 +187,7 @@ static void the_balloon_leaves_its_slot_to_a_disk(void **state)
 	(void)state;
 	s.ndisks = 6;
 	for (size_t i = 0; i < s.ndisks; i++)
-		s.disks[i] = (struct vm_disk){ "a", "/a", false, true };
+		s.disks[i] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
 	has(&s, "virtio-balloon", false);
 	s.ndisks = 5;
 	has(&s, "virtio-balloon", true);
@@ -216,8 +217,8 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", true };
 	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", false };
 	s.ndisks = 2;
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true };
-	s.disks[1] = (struct vm_disk){ "b", "/b", false, true };
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
+	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
 	has(&s, " tap,id=link0,fd=6,vhost=on,vhostfd=7 ", true);
 	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01 ", true);
 	has(&s, " tap,id=link1,fd=8,vhost=off ", true);
@@ -227,16 +228,34 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 	has(&s, " virtio-blk-device,drive=disk1,serial=b ", true);
 }
 
-static void a_vmdk_is_opened_by_its_path_with_commas_doubled(void **state)
+static void a_vmdk_and_its_extents_are_descriptors(void **state)
+{
+	struct vm_spec s = plan();
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	s.ndisks = 2;
+	s.disks[0] = (struct vm_disk){ "flat", "/x,readonly=off,/y.vmdk", true, true, NULL };
+	s.disks[0].extents = vmdk_parse("RW 8 FLAT \"/a\" 0\nRW 8 FLAT \"/b\" 0\n", &err);
+	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
+	assert_non_null(s.disks[0].extents);
+	has(&s, " fd=6,set=6 -add-fd fd=7,set=7 -add-fd fd=8,set=8 -blockdev ", true);
+	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/6 ", true);
+	has(&s, " driver=vmdk,node-name=disk0,read-only=on,file=file0 ", true);
+	has(&s, " driver=file,node-name=file1,read-only=on,filename=/dev/fdset/9 ", true);
+	has(&s, "readonly=off", false);
+	plan_free(&s);
+}
+
+static void relaxing_seccomp_leaves_the_sandbox_out(void **state)
 {
 	struct vm_spec s = plan();
 
 	(void)state;
-	s.ndisks = 1;
-	s.disks[0] = (struct vm_disk){ "flat", "/x,readonly=off,/y.vmdk", true, true };
-	has(&s, ",read-only=on,filename=/x,,readonly=off,,/y.vmdk ", true);
-	has(&s, " driver=vmdk,node-name=disk0,read-only=on,file=file0 ", true);
-	has(&s, "set=6", false);
+	s.relaxed = CONFINE_SECCOMP;
+	has(&s, "-sandbox", false);
+	s.relaxed = ~(unsigned)CONFINE_SECCOMP;
+	has(&s, "-sandbox", true);
 }
 
 static void debug_adds_a_console_for_the_first_moments(void **state)
@@ -252,21 +271,28 @@ static void debug_adds_a_console_for_the_first_moments(void **state)
 
 static void a_document_becomes_links_and_disks(void **state)
 {
-	json_auto_t *doc = json_pack("{s:{s:s, s:[{s:s, s:s}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}",
-				     "net", "netns", "/run/netns/n", "links", "tap", "tap0", "mac",
-				     "02:00:00:00:00:01", "fs", "disks", "serial", "root", "path",
-				     "/dev/null", "format", "vmdk", "readonly", 0);
+	char vmdk[] = "/tmp/qbx-argv-XXXXXX";
+	int fd = mkstemp(vmdk);
+	json_auto_t *doc =
+		json_pack("{s:{s:s, s:[{s:s, s:s}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}", "net", "netns",
+			  "/run/netns/n", "links", "tap", "tap0", "mac", "02:00:00:00:00:01", "fs",
+			  "disks", "serial", "root", "path", vmdk, "format", "vmdk", "readonly", 0);
 	struct vm_spec s = plan();
 	struct qbx_err err = { 0 };
 
 	(void)state;
+	assert_true(dprintf(fd, "RW 8 FLAT \"/a\" 0\n") > 0);
+	close(fd);
 	assert_int_equal(plan_devices(&s, doc, &err), 0);
+	assert_int_equal(unlink(vmdk), 0);
 	assert_string_equal(s.netns, "/run/netns/n");
 	assert_int_equal(s.nlinks, 1);
 	assert_string_equal(s.links[0].tap, "tap0");
 	assert_int_equal(s.ndisks, 1);
 	assert_true(s.disks[0].vmdk);
 	assert_false(s.disks[0].readonly);
+	assert_string_equal(s.disks[0].extents->v[0].path, "/a");
+	plan_free(&s);
 }
 
 static void bad_devices_are_refused_by_name(void **state)
@@ -285,6 +311,9 @@ static void bad_devices_are_refused_by_name(void **state)
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/\",\"format\":\"qcow2\"}]}}",
 		  "qcow2" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/no/such\"}]}}", "/no/such" },
+		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/dev/null\","
+		  "\"format\":\"vmdk\"}]}}",
+		  "disk description /dev/null: no extent" },
 		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 6" },
 		{ "{\"fs\":{\"disks\":[7]}}", "fs.disks" },
 	};
@@ -314,7 +343,8 @@ int main(void)
 		cmocka_unit_test(the_balloon_leaves_its_slot_to_a_disk),
 		cmocka_unit_test(vsock_comes_from_a_daemon_or_from_the_kernel),
 		cmocka_unit_test(descriptors_are_numbered_without_gaps_or_clashes),
-		cmocka_unit_test(a_vmdk_is_opened_by_its_path_with_commas_doubled),
+		cmocka_unit_test(a_vmdk_and_its_extents_are_descriptors),
+		cmocka_unit_test(relaxing_seccomp_leaves_the_sandbox_out),
 		cmocka_unit_test(debug_adds_a_console_for_the_first_moments),
 		cmocka_unit_test(a_document_becomes_links_and_disks),
 		cmocka_unit_test(bad_devices_are_refused_by_name),

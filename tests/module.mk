@@ -6,7 +6,7 @@ SAN_BUILD := $(BUILD)-san
 
 # A make of its own, because what this one has read may be from before deps.
 test: deps
-	$(Q)$(MAKE) --no-print-directory test-programs host image
+	$(Q)$(MAKE) --no-print-directory test-programs host image qemus
 	tests/run $(BUILD) $(SAN_BUILD) $(FUZZ_BUILD)
 
 test-programs: programs guest unit-tests e2e-programs san-build fuzz-targets

@@ -5,12 +5,17 @@
 
 DEMO_IMAGE := $(BUILD)/qemubox-demo.tar
 
-.PHONY: deps host image toolkit run shell
+.PHONY: deps host image qemus toolkit run shell
 deps:
 	@tests/hosts/deps.sh
 
 host: deps
 	@tests/hosts/root.sh
+
+# QEMU 7.2 and 10, beside the host's own.
+qemus: deps
+	@tests/hosts/qemu.sh bookworm
+	@tests/hosts/qemu.sh trixie
 
 image: $(DEMO_IMAGE)
 $(DEMO_IMAGE): tests/hosts/image.sh tests/hosts/image.packages

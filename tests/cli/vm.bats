@@ -285,7 +285,7 @@ valid() {
 @test "a malformed document is one line and leaves nothing" {
 	while IFS=$'\t' read -r says doc; do
 		echo "$doc" > "$T/bad.json"
-		for verb in start run stop status size check; do
+		for verb in start run stop status size; do
 			code=65
 			[ "$verb" != run ] || code=125
 			fails "$code" "$says" "$verb" --box "$T/bad.json"
@@ -310,7 +310,7 @@ valid() {
 }
 
 @test "help names every verb, and wrong usage is 64" {
-	for verb in start run stop status; do
+	for verb in start run stop status size check; do
 		qbx-vm --help | grep -q "qbx-vm $verb "
 	done
 	fails 64 'unknown verb' fly

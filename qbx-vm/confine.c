@@ -287,6 +287,16 @@ static int drop_bounding_set(void)
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
+/* No group, but the one of a /dev/kvm that is the host's, to which nothing else leads. */
+static int leave_groups(const struct confine *c)
+{
+	struct stat st;
+
+	if (!c->kvm || !(c->relaxed & CONFINE_MOUNTS) || stat("/dev/kvm", &st) < 0 || !st.st_gid)
+		return setgroups(0, NULL);
+	return setgroups(1, &st.st_gid);
+}
+
 static const char *become(const struct confine *c)
 {
 	static const struct rlimit no_core = { 0, 0 };
@@ -296,7 +306,7 @@ static const char *become(const struct confine *c)
 		return "forbid core dumps";
 	if (drop_bounding_set() < 0)
 		return "drop the bounding set";
-	if (setgroups(0, NULL) < 0)
+	if (leave_groups(c) < 0)
 		return "leave its groups";
 	if (!(c->relaxed & CONFINE_UID) &&
 	    (setresgid(c->uid, c->uid, c->uid) < 0 || setresuid(c->uid, c->uid, c->uid) < 0))

@@ -84,8 +84,12 @@ static bool is_plain(const char *line, size_t len)
 struct vmdk *vmdk_parse(const char *text, struct qbx_err *err)
 {
 	struct vmdk *d = calloc(1, sizeof(*d));
-	int ret = d ? 0 : err_sys(err, ENOMEM, "read it");
+	int ret = 0;
 
+	if (!d) {
+		err_sys(err, ENOMEM, "read it");
+		return NULL;
+	}
 	for (const char *line = text; ret == 0 && *line; line += *line == '\n') {
 		size_t len = strcspn(line, "\n");
 

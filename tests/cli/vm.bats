@@ -205,6 +205,7 @@ fails() {
 	echo "RW 8 FLAT \"$T/extent\" 0" > "$T/a,b 'c'.img"
 	qbx-vm start --dry-run --box "$T/disk.json" > "$T/plan"
 	sh -n "$T/plan"
+	# shellcheck disable=SC2016 # this is for the shell that reads it
 	grep -q 'setpriv .* --reuid=$uid .* vhost-device-vsock --guest-cid 3 ' "$T/plan"
 	# what the shell makes of the line is what QEMU would be given
 	eval "set -- $(grep '^.*qemu-system-x86_64 ' "$T/plan")"

@@ -125,7 +125,7 @@ static void every_device_is_of_the_machine_s_bus(void **state)
 	(void)state;
 	s.nlinks = s.ndisks = 1;
 	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", true };
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true };
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		for (int q35 = 0; q35 < 2; q35++) {
 			char device[64], pci[64];
@@ -187,7 +187,7 @@ static void the_balloon_leaves_its_slot_to_a_disk(void **state)
 	(void)state;
 	s.ndisks = 6;
 	for (size_t i = 0; i < s.ndisks; i++)
-		s.disks[i] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
+		s.disks[i] = (struct vm_disk){ "a", "/a", false, true, NULL };
 	has(&s, "virtio-balloon", false);
 	s.ndisks = 5;
 	has(&s, "virtio-balloon", true);

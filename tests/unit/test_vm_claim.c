@@ -177,7 +177,7 @@ static void a_full_range_is_an_error_that_names_it(void **state)
 	static const struct claim_range one = { "uid", FIRST, 1 };
 	struct fixture *f = *state;
 	struct qbx_err err = { 0 };
-	unsigned n;
+	unsigned n = 0;
 
 	box_dir(f, 0, true);
 	box_dir(f, 1, true);
@@ -208,7 +208,7 @@ static void what_others_use_is_passed_over(void **state)
 	struct fixture *f = *state;
 	struct qbx_err err = { 0 };
 	int error = 0;
-	unsigned n;
+	unsigned n = 0;
 
 	box_dir(f, 0, true);
 	box_dir(f, 1, true);

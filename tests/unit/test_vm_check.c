@@ -47,28 +47,27 @@ int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_e
 int machine_choose(const char *wanted, enum machine *machine, struct qbx_err *err)
 {
 	(void)wanted;
-	(void)machine;
+	*machine = MACHINE_MICROVM;
 	return err_code(err, EX_UNAVAILABLE, "not here");
 }
 
 bool plan_find_program(char *found, const char *name)
 {
-	(void)found;
+	found[0] = '\0';
 	(void)name;
 	return false;
 }
 
 int plan_find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
 {
-	(void)path;
+	path[0] = '\0';
 	(void)cfg;
 	return err_code(err, EX_UNAVAILABLE, "not here");
 }
 
 int plan_find_guest(char *kernel, char *initrd, const struct config *cfg, struct qbx_err *err)
 {
-	(void)kernel;
-	(void)initrd;
+	kernel[0] = initrd[0] = '\0';
 	(void)cfg;
 	return err_code(err, EX_UNAVAILABLE, "not here");
 }

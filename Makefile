@@ -6,6 +6,7 @@
 #   make run        a container from nothing to output  make shell   a shell in the test host
 #   make test       every test there is                 make lint    static checks
 #   make bench      what a box costs, beside runc
+#   make test-kvm   the end-to-end tests in a virtual machine with KVM
 #   make SANITIZE=address,undefined BUILD=build-san     an instrumented build
 
 PREFIX ?= /usr

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: everything, on a plain and on an instrumented build.
+# test: everything, on a plain and on an instrumented build, and a part of tests/e2e in the kvm host.
+# test-kvm: all of tests/e2e in the kvm host.
 SAN_BUILD := $(BUILD)-san
 
-.PHONY: test lint test-programs san-build
+.PHONY: test test-kvm lint test-programs san-build
 
 # A make of its own, because what this one has read may be from before deps.
 test: deps
 	$(Q)$(MAKE) --no-print-directory test-programs host image qemus
 	tests/run $(BUILD) $(SAN_BUILD) $(FUZZ_BUILD)
+
+test-kvm: deps
+	$(Q)$(MAKE) --no-print-directory programs guest e2e-programs host image
+	QBX_KVM_TAG= prove --verbose --timer --exec 'tests/one $(BUILD)' tests/suite
 
 test-programs: programs guest unit-tests e2e-programs san-build fuzz-targets
 

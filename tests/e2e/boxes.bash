@@ -60,6 +60,6 @@ box() {
 		options+=("$1")
 		shift
 	done
-	timeout 90 ctr run --rm --snapshotter erofs --runtime $runtime "${options[@]}" $image "$@" 3>&-
+	timeout 300 ctr run --rm --snapshotter erofs --runtime $runtime "${options[@]}" $image "$@" 3>&-
 }
 

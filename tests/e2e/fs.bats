@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# qbx-fs in the direct host, with the real mkfs.erofs and containerd: every disk is read back through
+# qbx-fs in a test host, with the real mkfs.erofs and containerd: every disk is read back through
 # QEMU's own block layer, mounted, and compared with what it was made of.
 
 bats_require_minimum_version 1.5.0
@@ -9,10 +9,13 @@ setup_file() {
 	# shellcheck source=/dev/null
 	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
 	containerd_start 3>&-
+	export containerd_pid
 }
 
 teardown_file() {
-	kill "$(pidof containerd)"
+	# shellcheck source=/dev/null
+	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
+	containerd_stop
 }
 
 setup() {

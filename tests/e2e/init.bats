@@ -14,13 +14,14 @@ layers=("erofs,disk:layer0,lower,ro" "tmpfs,tmpfs,rw,mode=0755"
 	"overlay,overlay,rootfs,lowerdir=lower,upperdir=rw/upper,workdir=rw/work")
 
 guestctl() {
-	timeout 60 "$QBX_BUILD/tests/e2e/guestctl" "$@"
+	timeout 180 "$QBX_BUILD/tests/e2e/guestctl" "$@"
 }
 
 # guest_start DIR BOOT.json [QEMU ARG]... — a guest in the background, as far as its hello.
 guest_start() {
-	local dir=$1 boot=$2 kernel initrd
+	local dir=$1 boot=$2 kernel initrd accel=${QEMUBOX_ACCEL:-kvm} cpu=host
 	shift 2
+	[ "$accel" = kvm ] || cpu=max
 	kernel=$kernel_dir/qemubox-kernel-x86_64
 	initrd=$kernel_dir/qemubox-initrd
 	mkdir -p "$dir/vsock"
@@ -30,7 +31,7 @@ guest_start() {
 	"$QBX_BUILD/tests/e2e/guestctl" boot "$dir" 9000 < "$boot" > "$dir/hello.json" 2> "$dir/boot.log" 3>&- &
 	local hello=$!
 	until [ -S "$dir/vhost.sock" ] && [ -S "$dir/vsock/vsock.sock_9000" ]; do :; done
-	qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,memory-backend=mem -accel tcg -cpu max \
+	qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,memory-backend=mem -accel "$accel" -cpu $cpu \
 		-m 512 -smp 1 -object memory-backend-memfd,id=mem,size=512M,share=on \
 		-nodefaults -no-user-config -nographic -no-reboot -kernel "$kernel" -initrd "$initrd" \
 		-append "console=hvc0 loglevel=4 panic=-1 reboot=t qbx.port=9000" \
@@ -42,9 +43,9 @@ guest_start() {
 	wait $hello
 }
 
-# guest_end DIR — wait until its QEMU has ended by itself; 20 seconds at most.
+# guest_end DIR — wait until its QEMU has ended by itself; 60 seconds at most.
 guest_end() {
-	timeout 20 tail --pid="$(cat "$1/qemu.pid")" -f /dev/null
+	timeout 60 tail --pid="$(cat "$1/qemu.pid")" -f /dev/null
 	kill "$(cat "$1/vhost.pid")" 2> /dev/null || :
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# qbx-net in the direct host: frames through the redirect, a chain with its own TAP, kill -9 anywhere.
+# qbx-net in a test host: frames through the redirect, a chain with its own TAP, kill -9 anywhere.
 
 bats_require_minimum_version 1.5.0
 

@@ -13,6 +13,7 @@ gateway=10.88.0.1
 	[[ $output == *' 0% packet loss'* ]]
 }
 
+# bats test_tags=kvm
 @test "TCP to the gateway, both ways, a megabyte" {
 	head -c 1000000 /dev/urandom > sent
 	socat TCP-LISTEN:7001,bind=$gateway,reuseaddr EXEC:'cat' 3>&- &
@@ -22,6 +23,7 @@ gateway=10.88.0.1
 	wait $server
 }
 
+# bats test_tags=kvm
 @test "ping and TCP to a second box" {
 	mkfifo says
 	# shellcheck disable=SC2016 # the container's shell expands these

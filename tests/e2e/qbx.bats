@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The whole pipeline in the direct host, as a person types it: real CNI plugins, mkfs.erofs, QEMU, guest.
+# The whole pipeline in a test host, as a person types it: real CNI plugins, mkfs.erofs, QEMU, guest.
 
 bats_require_minimum_version 1.5.0
 

@@ -8,6 +8,7 @@ bats_require_minimum_version 1.5.0
 
 load boxes
 
+# bats test_tags=kvm
 @test "echo" {
 	run box echo echo 'hello,  world'
 	[ "$status" -eq 0 ]
@@ -42,6 +43,7 @@ load boxes
 	[ "$(cat err)" = err ]
 }
 
+# bats test_tags=kvm
 @test "standard input, to its end" {
 	head -c 300000 /dev/urandom > in
 	box stdin sh -c 'sha256sum' < in > out
@@ -60,6 +62,7 @@ load boxes
 	[ "$output" != "$(uname -r)" ]
 }
 
+# bats test_tags=kvm
 @test "a signal ends it: 128 and its number, to every waiter" {
 	mkfifo ready
 	box waits sh -c 'echo up; exec sleep 1000' > ready &
@@ -74,6 +77,7 @@ load boxes
 	[ "$status" -eq 137 ]
 }
 
+# bats test_tags=kvm
 @test "the task's process is the VM, in the network namespace of the box" {
 	mkfifo ready
 	box inside sh -c 'echo up; exec sleep 1000' > ready &
@@ -98,6 +102,7 @@ load boxes
 	[ "$status" -eq 137 ]
 }
 
+# bats test_tags=kvm
 @test "a shim that dies leaves nothing" {
 	mkfifo ready events
 	box orphan sh -c 'echo up; exec sleep 1000' > ready &

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# qbx-vm in the direct host: the real QEMU, vsock daemon, kernel and guest.
+# qbx-vm in a test host: the real QEMU, vsock daemon, kernel and guest.
 
 bats_require_minimum_version 1.5.0
 
@@ -22,6 +22,8 @@ teardown_file() {
 setup() {
 	T=$BATS_TEST_TMPDIR
 	dir=/run/qemubox/default--demo
+	transport=vhost-user
+	[ ! -e /dev/vhost-vsock ] || transport=vhost-vsock
 }
 
 # No process and no file of a box may be left.
@@ -44,11 +46,13 @@ line_in() {
 	done
 }
 
+# bats test_tags=kvm
 @test "start, status and stop of a VM that goes on without us" {
 	qbx-vm start < "$BOX" > "$T/out"
 	pid=$(jq .vm.pid "$T/out")
 	[ "$(jq -r .vm.guest.kernel "$T/out" | cut -d. -f1)" -ge 6 ]
-	[ "$(jq -c '[.vm.accel, .vm.machine, .vm.vsock.transport]' "$T/out")" = '["tcg","microvm","vhost-user"]' ]
+	[ "$(jq -c '[.vm.accel, .vm.machine, .vm.vsock.transport]' "$T/out")" = \
+		"[\"${QEMUBOX_ACCEL:-kvm}\",\"microvm\",\"$transport\"]" ]
 	[ "$(jq -c '.vm.t_us | keys' "$T/out")" = '["boot","spawn"]' ]
 	qbx-vm status < "$T/out" > "$T/status"
 	[ "$(jq -r '.state + " " + .qemu' "$T/status")" = 'running running' ]
@@ -62,15 +66,22 @@ line_in() {
 	[ ! -e "/proc/$pid" ]
 }
 
+# bats test_tags=kvm
 @test "only the one who has the token gets in" {
 	qbx-vm start < "$BOX" > "$T/out"
 	# Right port, wrong token: the guest closes (a reset is a close, too) and still serves us. One
 	# who got in would wait for as long as we do.
 	status=0
-	{ printf 'CONNECT 1024\n'; head -c 32 /dev/zero; } |
-		timeout 20 socat -t 60 - "UNIX-CONNECT:$dir/vsock/vsock.sock" > "$T/answer" || status=$?
+	if [ "$transport" = vhost-vsock ]; then
+		head -c 32 /dev/zero |
+			timeout 60 socat -t 120 - "VSOCK-CONNECT:$(jq .vm.vsock.cid "$T/out"):1024" > "$T/answer" || status=$?
+	else
+		{ printf 'CONNECT 1024\n'; head -c 32 /dev/zero; } |
+			timeout 60 socat -t 120 - "UNIX-CONNECT:$dir/vsock/vsock.sock" > "$T/answer" || status=$?
+	fi
 	[ "$status" -ne 124 ]
 	[ "$(wc -l < "$T/answer")" -le 1 ]
+	line_in 'port 1024: wrong token' "$dir/console.log"
 	qbx-vm stop < "$T/out" > /dev/null
 }
 
@@ -85,6 +96,7 @@ line_in() {
 	[ "$(jq -c .vm.exit_status "$T/report")" = 0 ]
 }
 
+# bats test_tags=kvm
 @test "not a byte of output is lost" {
 	box seq 1 1000 > "$T/lines"
 	cmp "$T/lines" <(seq 1 1000)
@@ -141,6 +153,7 @@ line_in() {
 	[ "$code" -eq 143 ]
 }
 
+# bats test_tags=kvm
 @test "a VM that dies under the container is 125, and says why" {
 	qbx-vm run --box "$BOX" -- sh -c 'echo ready; sleep 1000' > "$T/out" 2> "$T/err" &
 	pid=$!
@@ -164,6 +177,7 @@ line_in() {
 	qbx-vm stop < "$BOX" > /dev/null
 }
 
+# bats test_tags=kvm
 @test "a guest that panics is quoted" {
 	mkdir -p "$T/share/kernel"
 	cp /usr/share/qemubox/kernel/* "$T/share/kernel"

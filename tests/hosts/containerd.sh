@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A containerd for the test hosts, with the erofs snapshotter and differ as its defaults. To be
-# sourced inside a host. Its log is /var/log/containerd.log, its socket the usual one.
+# sourced inside a host. Where there is systemd it is the distribution's service, with its log in the
+# journal; elsewhere a process of ours, with its log in /var/log/containerd.log. Its socket is the
+# usual one.
 #
-#   containerd_start   returns when containerd is ready to serve, or fails and shows its log
+#   containerd_start   returns when containerd is ready to serve, or fails and shows its log;
+#                      sets containerd_pid
 #   containerd_stop    returns when it has ended; shims and their containers go on
 
 containerd_log=/var/log/containerd.log
@@ -32,10 +35,36 @@ containerd_config() {
 	EOT
 }
 
-# The log goes through a FIFO, so that waiting for a line of it, or for its end, is a read.
 containerd_start() {
 	mkdir -p /etc/containerd
 	containerd_config > /etc/containerd/config.toml
+	if [ -d /run/systemd/system ]; then
+		start_service
+	else
+		start_process
+	fi
+}
+
+containerd_stop() {
+	if [ -d /run/systemd/system ]; then
+		systemctl stop containerd
+	else
+		kill "$containerd_pid"
+		wait "$containerd_pid" || :
+	fi
+}
+
+# It tells systemd when it is ready.
+start_service() {
+	if ! systemctl start containerd; then
+		journalctl --unit=containerd --no-pager >&2
+		return 1
+	fi
+	containerd_pid=$(systemctl show --property=MainPID --value containerd)
+}
+
+# The log goes through a FIFO, so that waiting for a line of it, or for its end, is a read.
+start_process() {
 	mkfifo /run/containerd.log
 	containerd > /run/containerd.log 2>&1 < /dev/null &
 	containerd_pid=$!
@@ -50,9 +79,4 @@ containerd_start() {
 	case ${line:-} in *'containerd successfully booted'*) return ;; esac
 	cat "$containerd_log" >&2
 	return 1
-}
-
-containerd_stop() {
-	kill "$containerd_pid"
-	wait "$containerd_pid" || :
 }

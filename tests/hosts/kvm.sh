@@ -108,7 +108,7 @@ machine() {
 	set -- "$@" -M q35 -smp "$(nproc)" -m 4096 \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$image/kernel" -initrd "$image/initrd" \
-		-append 'console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off TERM=dumb systemd.show_status=yes'
+		-append 'console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off kvm.halt_poll_ns=0 TERM=dumb'
 	for fd in 3 4 5 6 7 8; do
 		set -- "$@" -add-fd "fd=$fd,set=$fd"
 	done
@@ -173,5 +173,5 @@ case $status in
 esac
 [ "$ended" -ne 137 ] || say "the host was ended, after $seconds seconds at most"
 say "the host ended before the command did (status $ended); its last words:"
-grep -av "TCG doesn.t support" "/proc/$$/fd/8" | tr -d '\r' >&2
+grep -av "TCG doesn.t support" "/proc/$$/fd/8" | tail -n 30 | tr -d '\r' >&2
 exit 125

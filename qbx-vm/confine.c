@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -328,4 +329,14 @@ const char *confine_self(void *arg)
 	if (!failed && c->filter && !(c->relaxed & CONFINE_SECCOMP) && filter_self() < 0)
 		failed = "filter its system calls";
 	return failed;
+}
+
+const char *const *confine_env(void)
+{
+	static char path[5 + PATH_MAX];
+	static const char *const env[] = { path, NULL };
+	const char *ours = getenv("PATH");
+
+	snprintf(path, sizeof(path), "PATH=%s", ours ? ours : "/usr/sbin:/usr/bin:/sbin:/bin");
+	return env;
 }

@@ -68,6 +68,9 @@ void confine_free(struct confine *c);
 /** confine_self() - for proc_spec.confine; @arg is a struct confine. */
 const char *confine_self(void *arg);
 
+/** confine_env() - for proc_spec.envp: of our own variables the path, and no other. */
+const char *const *confine_env(void);
+
 /* ---- filter.c ---- */
 
 /** filter_self() - install the filter of system calls. Return: 0, or -1 with errno. */

@@ -71,6 +71,7 @@ static int spawn_daemon(struct boot *b, const char *dir, int *pidfd, struct qbx_
 	};
 	struct proc_spec spec = {
 		.argv = vsock_argv(),
+		.envp = confine_env(),
 		.cwd = dir, /* so that its paths stay short */
 		.fds = fds,
 		.nfds = ARRAY_SIZE(fds),

@@ -56,6 +56,7 @@ static int spawn_qemu(struct boot *b, struct confine *confine, const char *const
 	_cleanup_free_ struct proc_fd *fds = calloc((size_t)b->nfds + 2, sizeof(*fds));
 	struct proc_spec spec = {
 		.argv = argv,
+		.envp = confine_env(),
 		.cwd = "/",
 		.fds = fds,
 		.netns = b->netns,

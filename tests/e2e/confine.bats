@@ -58,6 +58,7 @@ confined() {
 		[ "$(status_of "$pid" $set)" = 0000000000000000 ] || { echo "$set of $pid"; return 1; }
 	done
 	[ "$(status_of "$pid" NoNewPrivs)" = 1 ]
+	[ "$(tr '\0' '\n' < "/proc/$pid/environ" | cut -d= -f1)" = PATH ]
 	[ "$(status_of "$pid" Seccomp)" = 2 ]
 	grep -q '^Max core file size  *0  *0 ' "/proc/$pid/limits"
 	[ "$(stat -Lc %i "/proc/$pid/ns/mnt")" != "$(stat -Lc %i /proc/self/ns/mnt)" ]

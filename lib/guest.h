@@ -21,13 +21,15 @@
 
 /*
  * How the task API is used between host and guest, where containerd leaves room:
- *  - Create.options is an Any of GUEST_SPEC_TYPE holding the OCI config.json as text; Exec.spec as usual;
+ *  - Create.options is an Any of GUEST_SPEC_TYPE holding the OCI config.json as text; Exec.spec is one of
+ *    GUEST_PROCESS_TYPE holding an OCI process as text, as containerd has it;
  *  - stdin, stdout and stderr are "stream:N" for the stream that was dialled with number N, or "";
  *  - rootfs is mounted in order, each on "<bundle>/<target>" ("rootfs" when target is empty). A source
  *    "disk:SERIAL" is the block device with that serial. In options, upperdir, workdir and lowerdir
  *    are relative to the bundle; upperdir and workdir are made (0755) when absent.
  */
 #define GUEST_SPEC_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Spec"
+#define GUEST_PROCESS_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Process"
 #define GUEST_STREAM_PREFIX "stream:"
 #define GUEST_DISK_PREFIX "disk:"
 

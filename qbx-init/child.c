@@ -13,6 +13,9 @@
  * crun a zombie and its children ours in one step, so whenever such a child is seen, the crun can
  * be reaped as well: after a look at any orphan, the known ones get another turn, and only an
  * orphan that is still unknown afterwards is one.
+ *
+ * A process of an exec becomes ours while its crun still runs, as it has a parent in between. While
+ * child_hold() says that there may be such ones, orphans are left unreaped.
  */
 #include <errno.h>
 #include <sys/wait.h>
@@ -56,9 +59,17 @@ static void on_sigchld(void *arg, const struct signalfd_siginfo *signal)
 			continue;
 		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) < 0 || ended.si_pid == 0)
 			return;
-		if (!reap_known(vm))
-			waitpid(ended.si_pid, NULL, WNOHANG);
+		if (reap_known(vm))
+			continue;
+		if (vm->holds > 0)
+			return;
+		waitpid(ended.si_pid, NULL, WNOHANG);
 	}
+}
+
+void child_hold(struct vm *vm, bool hold)
+{
+	vm->holds += hold ? 1 : -1u;
 }
 
 int child_start(struct vm *vm, struct qbx_err *err)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cgroup.h"
+#include "exec.h"
 #include "io.h"
 #include "log.h"
 #include "rootfs.h"
@@ -31,6 +32,7 @@ static void discard(struct container *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
+	exec_free_all(c);
 	process_free(&c->init);
 	snprintf(state, sizeof(state), CRUN_ROOT "/%s", c->id);
 	if (rootfs_unmount(c->dir, &err) < 0 || io_remove_tree(AT_FDCWD, c->dir, &err) < 0 ||
@@ -67,6 +69,7 @@ static void on_deleted(void *arg, const struct qbx_err *err)
 	struct ttrpc_call *call = c->call;
 
 	if (err) {
+		c->forgetting = false;
 		settle(c, CONTAINER_STOPPED);
 		ttrpc_fail_err(call, err);
 		return;
@@ -80,14 +83,23 @@ static void on_deleted(void *arg, const struct qbx_err *err)
 	ttrpc_reply(call, &r.base);
 }
 
-/* Init has ended: have crun forget the container. */
+/* Have crun forget the container, when init and all execs have ended. */
 static void run_delete(struct container *c)
 {
 	const char *args[] = { "delete", "--force", c->id, NULL };
 	struct qbx_err err = { 0 };
 
+	if (!c->init.ended || c->forgetting || exec_busy(c))
+		return;
+	c->forgetting = true;
 	if (crun_run(c->vm, c->dir, args, NULL, on_deleted, c, &err) < 0)
 		on_deleted(c, &err);
+}
+
+void container_quiet(struct container *c)
+{
+	if (c->state == CONTAINER_DELETING)
+		run_delete(c);
 }
 
 void container_delete(struct container *c, struct ttrpc_call *call)
@@ -168,37 +180,21 @@ static void fail_create(struct container *c, const struct qbx_err *err)
 	discard(c);
 }
 
-/* crun leaves the pid of init, which has become our child. */
-static int read_pid(const struct container *c, pid_t *pid, struct qbx_err *err)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[sizeof(c->dir) + 8];
-	size_t len;
-	long n;
-
-	snprintf(path, sizeof(path), "%s/pid", c->dir);
-	if (io_read_file(AT_FDCWD, path, 32, &text, &len, err) < 0)
-		return -1;
-	n = strtol(text, NULL, 10);
-	if (n <= 1 || n > INT32_MAX)
-		return err_code(err, EX_SOFTWARE, "%s: \"%s\" is no pid", path, err_clean(text));
-	*pid = (pid_t)n;
-	return 0;
-}
-
 static void on_created(void *arg, const struct qbx_err *failed)
 {
 	Qemubox__Task__CreateResponse r = QEMUBOX__TASK__CREATE_RESPONSE__INIT;
 	struct container *c = arg;
 	struct ttrpc_call *call = c->call;
+	char pid_file[sizeof(c->dir) + 8];
 	struct qbx_err err = { 0 };
 	pid_t pid = 0;
 
+	snprintf(pid_file, sizeof(pid_file), "%s/pid", c->dir);
 	if (failed) {
 		fail_create(c, failed);
 		return;
 	}
-	if (read_pid(c, &pid, &err) < 0 || process_begin_io(&c->init, &err) < 0 ||
+	if (crun_read_pid(pid_file, &pid, &err) < 0 || process_begin_io(&c->init, &err) < 0 ||
 	    process_watch(&c->init, pid, &err) < 0) {
 		err.sys = 0;
 		fail_create(c, &err);

@@ -32,6 +32,8 @@ struct container {
 	char cgroup[SPEC_CGROUP_MAX];
 	struct process init;
 	struct ttrpc_call *call; /* waits for crun, or for init to end */
+	bool forgetting;	 /* while DELETING: crun is at it */
+	struct exec *execs;	 /* exec.c */
 };
 
 struct container *container_find(const struct vm *vm, const char *id);
@@ -41,6 +43,9 @@ void container_create(struct vm *vm, struct ttrpc_call *call,
 		      const Qemubox__Task__CreateRequest *r);
 void container_start(struct container *c, struct ttrpc_call *call);
 void container_delete(struct container *c, struct ttrpc_call *call);
+
+/** container_quiet() - an exec of it has ended: go on with what waited for that */
+void container_quiet(struct container *c);
 
 /** container_unmount() - leave its file systems in order, for the machine is going down */
 void container_unmount(struct container *c);

@@ -171,3 +171,18 @@ int crun_run(struct vm *vm, const char *bundle, const char *const *args, const i
 	}
 	return 0;
 }
+
+int crun_read_pid(const char *path, pid_t *pid, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	long n;
+
+	if (io_read_file(AT_FDCWD, path, 32, &text, &len, err) < 0)
+		return -1;
+	n = strtol(text, NULL, 10);
+	if (n <= 1 || n > INT32_MAX)
+		return err_code(err, EX_SOFTWARE, "%s: \"%s\" is no pid", path, err_clean(text));
+	*pid = (pid_t)n;
+	return 0;
+}

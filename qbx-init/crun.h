@@ -20,6 +20,9 @@ typedef void crun_done_fn(void *arg, const struct qbx_err *err);
 int crun_run(struct vm *vm, const char *bundle, const char *const *args, const int *fds,
 	     crun_done_fn *done, void *arg, struct qbx_err *err) _must_check_;
 
+/** crun_read_pid() - the pid that crun left in a file, of a process that has become our child */
+int crun_read_pid(const char *path, pid_t *pid, struct qbx_err *err) _must_check_;
+
 /**
  * crun_log_message() - the first error in a log that crun wrote with --log-format=json
  * @message: set to its text, cleaned and cut to CRUN_MESSAGE_MAX bytes; "" when there is none

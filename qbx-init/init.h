@@ -30,6 +30,7 @@ struct vm {
 	struct loop *loop;
 	uint8_t token[GUEST_TOKEN_LEN];
 	struct child *children;	  /* child.c: processes whose end somebody wants to know */
+	unsigned holds;		  /* child.c: child_hold() */
 	struct visitor *visitors; /* door.c: connections that have yet to show the token */
 	struct parked *parked;	  /* door.c: streams that wait for their container */
 	unsigned nvisitors, nparked, nconns;
@@ -75,6 +76,13 @@ int child_start(struct vm *vm, struct qbx_err *err) _must_check_;
  */
 int child_watch(struct vm *vm, pid_t pid, child_fn *fn, void *arg,
 		struct qbx_err *err) _must_check_;
+
+/**
+ * child_hold() - a process that is to be watched may become our child, and end, before its pid is known
+ * Until as many have let go again, no orphan is reaped. To let go, after child_watch(), is for a
+ * child_fn or before any process was started.
+ */
+void child_hold(struct vm *vm, bool hold);
 
 /* door.c: ports 1024 and 1025 */
 

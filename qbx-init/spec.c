@@ -73,24 +73,40 @@ static void drop_label(json_t *o, const char *key)
 	json_object_del(o, key);
 }
 
+static int check_process(json_t *process, bool terminal, struct qbx_err *err)
+{
+	json_t *args;
+
+	if (member(process, "args", JSON_ARRAY, &args, err) < 0)
+		return -1;
+	if (json_array_size(args) == 0 || !json_is_string(json_array_get(args, 0)))
+		return refuse(err, "process.args", "names no program");
+	if (json_is_true(json_object_get(process, "terminal")) != terminal)
+		return refuse(err, "process.terminal", "is not what the request says");
+	drop_label(process, "apparmorProfile");
+	drop_label(process, "selinuxLabel");
+	return 0;
+}
+
 static int adapt_process(struct spec *s, struct qbx_err *err)
 {
-	json_t *process, *terminal, *args;
+	json_t *process;
 
 	if (member(s->json, "process", JSON_OBJECT, &process, err) < 0)
 		return -1;
 	if (!process)
 		return refuse(err, "process", "is missing");
-	if (member(process, "args", JSON_ARRAY, &args, err) < 0)
-		return -1;
-	if (json_array_size(args) == 0 || !json_is_string(json_array_get(args, 0)))
-		return refuse(err, "process.args", "names no program");
-	terminal = json_object_get(process, "terminal");
-	if (json_is_true(terminal) != s->terminal)
-		return refuse(err, "process.terminal", "is not what the request says");
-	drop_label(process, "apparmorProfile");
-	drop_label(process, "selinuxLabel");
-	return 0;
+	return check_process(process, s->terminal, err);
+}
+
+json_t *spec_process(const char *text, size_t len, bool terminal, struct qbx_err *err)
+{
+	json_t *process = json_parse(text, len, "OCI process", err);
+
+	if (!process || check_process(process, terminal, err) == 0)
+		return process;
+	json_decref(process);
+	return NULL;
 }
 
 /* Every kind of hook names a program of the host; lists that are empty name none. */

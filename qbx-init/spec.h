@@ -28,6 +28,12 @@ struct spec {
  */
 int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err) _must_check_;
 
+/**
+ * spec_process() - make a host's OCI process, for an exec, one for this guest
+ * Return: a new reference, or NULL with @err (EX_DATAERR).
+ */
+json_t *spec_process(const char *text, size_t len, bool terminal, struct qbx_err *err) _must_check_;
+
 /** spec_free() - also fit for _cleanup_(spec_free). */
 void spec_free(struct spec *s);
 

@@ -7,22 +7,44 @@
 #include "cgroup.h"
 #include "container.h"
 #include "cpus.h"
+#include "exec.h"
 #include "guest.pb-c.h"
 #include "stats.h"
 
 #define SIGNAL_MAX 64u
 
 /* The container that a call is about, or NULL when the call has been answered with NOT_FOUND. */
-static struct container *find(struct vm *vm, struct ttrpc_call *call, const char *id,
-			      const char *exec_id)
+static struct container *find(struct vm *vm, struct ttrpc_call *call, const char *id)
 {
 	struct container *c = container_find(vm, id);
 
 	if (!c)
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %.80s does not exist", id);
-	else if (exec_id[0])
-		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %s has no exec %.80s", id, exec_id);
-	return c && !exec_id[0] ? c : NULL;
+	return c;
+}
+
+/* The exec, or NULL and the same. */
+static struct exec *find_exec(const struct container *c, struct ttrpc_call *call,
+			      const char *exec_id)
+{
+	struct exec *e = exec_find(c, exec_id);
+
+	if (!e)
+		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %s has no exec %.80s", c->id, exec_id);
+	return e;
+}
+
+/* The process that a call is about: an exec, or init when none is named; or NULL and the same. */
+static struct process *find_process(struct vm *vm, struct ttrpc_call *call, const char *id,
+				    const char *exec_id)
+{
+	struct container *c = find(vm, call, id);
+	struct exec *e;
+
+	if (!c || !exec_id[0])
+		return c ? &c->init : NULL;
+	e = find_exec(c, call, exec_id);
+	return e ? &e->process : NULL;
 }
 
 static void reply_empty(struct ttrpc_call *call)
@@ -40,19 +62,34 @@ static void create(struct ttrpc_call *call, const ProtobufCMessage *request, voi
 static void start(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__StartRequest *r = (const Qemubox__Task__StartRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct container *c = find(arg, call, r->id);
+	struct exec *e;
+
+	if (c && !r->exec_id[0])
+		container_start(c, call);
+	else if (c && (e = find_exec(c, call, r->exec_id)))
+		exec_start(e, call);
+}
+
+static void exec(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__ExecRequest *r = (const Qemubox__Task__ExecRequest *)request;
+	struct container *c = find(arg, call, r->id);
 
 	if (c)
-		container_start(c, call);
+		exec_add(c, call, r);
 }
 
 static void delete (struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__DeleteRequest *r = (const Qemubox__Task__DeleteRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct container *c = find(arg, call, r->id);
+	struct exec *e;
 
-	if (c)
+	if (c && !r->exec_id[0])
 		container_delete(c, call);
+	else if (c && (e = find_exec(c, call, r->exec_id)))
+		exec_delete(e, call);
 }
 
 static Qemubox__Task__Status status_of(const struct container *c)
@@ -62,6 +99,14 @@ static Qemubox__Task__Status status_of(const struct container *c)
 	if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_STARTING)
 		return QEMUBOX__TASK__STATUS__RUNNING;
 	return QEMUBOX__TASK__STATUS__CREATED;
+}
+
+static Qemubox__Task__Status status_of_exec(const struct exec *e)
+{
+	if (e->state == EXEC_STOPPED)
+		return QEMUBOX__TASK__STATUS__STOPPED;
+	return e->state == EXEC_ADDED ? QEMUBOX__TASK__STATUS__CREATED
+				      : QEMUBOX__TASK__STATUS__RUNNING;
 }
 
 static char *or_empty(char *text)
@@ -74,21 +119,23 @@ static void state(struct ttrpc_call *call, const ProtobufCMessage *request, void
 	const Qemubox__Task__StateRequest *r = (const Qemubox__Task__StateRequest *)request;
 	Qemubox__Task__StateResponse s = QEMUBOX__TASK__STATE_RESPONSE__INIT;
 	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	const struct process *p = find_process(arg, call, r->id, r->exec_id);
+	struct container *c = p ? container_find(arg, r->id) : NULL;
 
 	if (!c)
 		return;
 	s.id = c->id;
+	s.exec_id = r->exec_id;
 	s.bundle = c->bundle;
-	s.pid = (uint32_t)c->init.pid;
-	s.status = status_of(c);
-	s.stdin = or_empty(c->init.io[0]);
-	s.stdout = or_empty(c->init.io[1]);
-	s.stderr = or_empty(c->init.io[2]);
-	if (c->init.ended) {
-		s.exit_status = (uint32_t)c->init.status;
-		at.seconds = c->init.ended_at.tv_sec;
-		at.nanos = (int32_t)c->init.ended_at.tv_nsec;
+	s.pid = (uint32_t)p->pid;
+	s.status = r->exec_id[0] ? status_of_exec(exec_find(c, r->exec_id)) : status_of(c);
+	s.stdin = or_empty(p->io[0]);
+	s.stdout = or_empty(p->io[1]);
+	s.stderr = or_empty(p->io[2]);
+	if (p->ended) {
+		s.exit_status = (uint32_t)p->status;
+		at.seconds = p->ended_at.tv_sec;
+		at.nanos = (int32_t)p->ended_at.tv_nsec;
 		s.exited_at = &at;
 	}
 	ttrpc_reply(call, &s.base);
@@ -97,10 +144,10 @@ static void state(struct ttrpc_call *call, const ProtobufCMessage *request, void
 static void wait_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__WaitRequest *r = (const Qemubox__Task__WaitRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
 
-	if (c)
-		process_wait(&c->init, call);
+	if (p)
+		process_wait(p, call);
 }
 
 /* A signal to every process of a container. */
@@ -122,7 +169,8 @@ static int signal_all(const struct container *c, int signal, struct qbx_err *err
 static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__KillRequest *r = (const Qemubox__Task__KillRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	const struct process *p = find_process(arg, call, r->id, r->exec_id);
+	const struct container *c = p ? container_find(arg, r->id) : NULL;
 	struct qbx_err err = { 0 };
 	int rc;
 
@@ -132,12 +180,13 @@ static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void
 		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "%u is not a signal", r->signal);
 		return;
 	}
-	if (c->init.ended || c->init.pid == 0) {
+	if (p->ended || p->pid == 0) {
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %s: process already finished", c->id);
 		return;
 	}
 	/* Not yet reaped, so the pid is still that process. */
-	rc = r->all ? signal_all(c, (int)r->signal, &err) : kill(c->init.pid, (int)r->signal);
+	rc = r->all && !r->exec_id[0] ? signal_all(c, (int)r->signal, &err)
+				      : kill(p->pid, (int)r->signal);
 	if (rc < 0 && !err.msg[0])
 		err_sys(&err, errno, "signal container %s", c->id);
 	if (rc < 0)
@@ -150,7 +199,7 @@ static void pids(struct ttrpc_call *call, const ProtobufCMessage *request, void 
 {
 	const Qemubox__Task__PidsRequest *r = (const Qemubox__Task__PidsRequest *)request;
 	Qemubox__Task__PidsResponse reply = QEMUBOX__TASK__PIDS_RESPONSE__INIT;
-	struct container *c = find(arg, call, r->id, "");
+	struct container *c = find(arg, call, r->id);
 	_cleanup_free_ Qemubox__Task__ProcessInfo *infos = NULL;
 	_cleanup_free_ Qemubox__Task__ProcessInfo **list = NULL;
 	_cleanup_free_ pid_t *found = NULL;
@@ -184,7 +233,7 @@ static void close_io(struct ttrpc_call *call, const ProtobufCMessage *request, v
 {
 	const Qemubox__Task__CloseIORequest *r = (const Qemubox__Task__CloseIORequest *)request;
 
-	if (find(arg, call, r->id, r->exec_id))
+	if (find_process(arg, call, r->id, r->exec_id))
 		reply_empty(call);
 }
 
@@ -221,6 +270,7 @@ static void ping(struct ttrpc_call *call, const ProtobufCMessage *request, void 
 const struct ttrpc_method task_methods[] = {
 	TASK("Create", create_request, create),
 	TASK("Start", start_request, start),
+	TASK("Exec", exec_request, exec),
 	TASK("State", state_request, state),
 	TASK("Wait", wait_request, wait_),
 	TASK("Kill", kill_request, kill_),

@@ -10,9 +10,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(spec_free) struct spec s = { .id = "box", .rootfs = "/run/qbx/box/rootfs" };
 	struct qbx_err err = { 0 };
+	struct qbx_err refused = { 0 };
+	json_auto_t *process = NULL;
 	json_t *list;
 
 	log_open("fuzz", LOG_LEVEL_ERROR, -1);
+	process = spec_process((const char *)data, size, false, &refused);
+	if (!process == !refused.code)
+		abort();
 	if (spec_adapt(&s, (const char *)data, size, &err) < 0) {
 		if (!err.msg[0])
 			abort();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -90,6 +91,56 @@ static void what_ended_before_it_was_known(void **state)
 	tear_down(&s);
 }
 
+static void on_far_maker_ended(void *arg, int status)
+{
+	struct scene *s = arg;
+
+	on_maker_ended(arg, status);
+	child_hold(&s->vm, false);
+}
+
+/* As with an exec: what is left has a parent in between, ends, and is ours, while its maker still runs. */
+static void what_ended_before_its_maker(void **state)
+{
+	struct qbx_err err = { 0 };
+	int go[2];
+	struct scene s;
+	siginfo_t info;
+	pid_t maker, left;
+	char byte;
+
+	(void)state;
+	set_up(&s);
+	assert_int_equal(pipe(go), 0);
+	maker = fork();
+	if (maker == 0) {
+		pid_t between = fork();
+
+		if (between == 0) {
+			left = fork();
+			if (left == 0)
+				_exit(7);
+			waitid(P_PID, (id_t)left, &info, WEXITED | WNOWAIT);
+			_exit(write(s.pid_pipe[1], &left, sizeof(left)) == sizeof(left) ? 0 : 1);
+		}
+		waitpid(between, NULL, 0);
+		_exit(read(go[0], &byte, 1) == 1 ? 3 : 4);
+	}
+	child_hold(&s.vm, true);
+	assert_int_equal(child_watch(&s.vm, maker, on_far_maker_ended, &s, &err), 0);
+	/* The loop sees the orphan end, long before the maker does. */
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
+	assert_int_not_equal(info.si_pid, maker);
+	raise(SIGCHLD);
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(loop_run(s.vm.loop, &err), 0);
+	assert_int_equal(s.maker_status, 3);
+	assert_int_equal(s.left_status, 7);
+	close(go[0]);
+	close(go[1]);
+	tear_down(&s);
+}
+
 static void on_last_ended(void *arg, int status)
 {
 	struct scene *s = arg;
@@ -161,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_ended_before_it_was_known),
+		cmocka_unit_test(what_ended_before_its_maker),
 		cmocka_unit_test(orphans_go),
 		cmocka_unit_test(no_child_of_ours),
 		cmocka_unit_test(crun_says_why),

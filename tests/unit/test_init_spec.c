@@ -217,6 +217,33 @@ static void takes_network_sysctls_only(void **state)
 		"linux.sysctl");
 }
 
+static void an_exec_has_a_process_of_its_own(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ "{}", "names no program" },
+		{ "{\"args\":[]}", "names no program" },
+		{ "{\"args\":\"true\"}", "wrong type" },
+		{ "{\"args\":[\"true\"],\"terminal\":true}", "terminal" },
+		{ "[]", "object" },
+	};
+	static const char good[] = "{\"args\":[\"true\"],\"cwd\":\"/\",\"apparmorProfile\":\"x\"}";
+	struct qbx_err err = { 0 };
+	json_auto_t *process = spec_process(good, strlen(good), false, &err);
+
+	(void)state;
+	assert_non_null(process);
+	assert_null(json_object_get(process, "apparmorProfile"));
+	assert_string_equal(json_string_value(json_object_get(process, "cwd")), "/");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		memset(&err, 0, sizeof(err));
+		assert_null(spec_process(bad[i].text, strlen(bad[i].text), false, &err));
+		if (!strstr(err.msg, bad[i].why))
+			fail_msg("\"%s\" does not say \"%s\"", err.msg, bad[i].why);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +254,7 @@ int main(void)
 		cmocka_unit_test(refuses_wrong_types),
 		cmocka_unit_test(places_cgroups),
 		cmocka_unit_test(takes_network_sysctls_only),
+		cmocka_unit_test(an_exec_has_a_process_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

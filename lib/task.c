@@ -105,30 +105,66 @@ int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size
 	return 0;
 }
 
-void task_start(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+void task_exec(struct ttrpc_conn *guest, const char *id, const char *exec_id, const char *process,
+	       const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__ExecRequest r = QEMUBOX__TASK__EXEC_REQUEST__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	char names[TASK_STREAMS][sizeof(GUEST_STREAM_PREFIX "4294967295")];
+
+	any.type_url = (char *)GUEST_PROCESS_TYPE;
+	any.value.data = (uint8_t *)process;
+	any.value.len = strlen(process);
+	r.id = (char *)id;
+	r.exec_id = (char *)exec_id;
+	r.stdin = stream_name(streams[TASK_STDIN], names[TASK_STDIN]);
+	r.stdout = stream_name(streams[TASK_STDOUT], names[TASK_STDOUT]);
+	r.stderr = stream_name(streams[TASK_STDERR], names[TASK_STDERR]);
+	r.spec = &any;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Exec", &r.base, START_MS,
+		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_start(struct ttrpc_conn *guest, const char *id, const char *exec_id, ttrpc_done_fn *done,
+		void *arg)
 {
 	Qemubox__Task__StartRequest r = QEMUBOX__TASK__START_REQUEST__INIT;
 
 	r.id = (char *)id;
+	r.exec_id = (char *)exec_id;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Start", &r.base, START_MS,
 		      &qemubox__task__start_response__descriptor, done, arg);
 }
 
-void task_wait(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+void task_wait(struct ttrpc_conn *guest, const char *id, const char *exec_id, ttrpc_done_fn *done,
+	       void *arg)
 {
 	Qemubox__Task__WaitRequest r = QEMUBOX__TASK__WAIT_REQUEST__INIT;
 
 	r.id = (char *)id;
+	r.exec_id = (char *)exec_id;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Wait", &r.base, 0,
 		      &qemubox__task__wait_response__descriptor, done, arg);
 }
 
-void task_kill(struct ttrpc_conn *guest, const char *id, uint32_t signal, bool all,
-	       ttrpc_done_fn *done, void *arg)
+void task_delete(struct ttrpc_conn *guest, const char *id, const char *exec_id, ttrpc_done_fn *done,
+		 void *arg)
+{
+	Qemubox__Task__DeleteRequest r = QEMUBOX__TASK__DELETE_REQUEST__INIT;
+
+	r.id = (char *)id;
+	r.exec_id = (char *)exec_id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Delete", &r.base, START_MS,
+		      &qemubox__task__delete_response__descriptor, done, arg);
+}
+
+void task_kill(struct ttrpc_conn *guest, const char *id, const char *exec_id, uint32_t signal,
+	       bool all, ttrpc_done_fn *done, void *arg)
 {
 	Qemubox__Task__KillRequest r = QEMUBOX__TASK__KILL_REQUEST__INIT;
 
 	r.id = (char *)id;
+	r.exec_id = (char *)exec_id;
 	r.signal = signal;
 	r.all = all;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Kill", &r.base, KILL_MS,

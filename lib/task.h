@@ -23,14 +23,30 @@ int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size
 		const json_t *mounts, const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done,
 		void *arg, struct qbx_err *err) _must_check_;
 
+/**
+ * task_exec() - Exec: register a further process in a container that runs
+ * @exec_id: a new one
+ * @process: text of an OCI process
+ */
+void task_exec(struct ttrpc_conn *guest, const char *id, const char *exec_id, const char *process,
+	       const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done, void *arg);
+
+/* In all of these @exec_id is "" for the container's first process. */
+
 /** task_start() - run it. */
-void task_start(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg);
+void task_start(struct ttrpc_conn *guest, const char *id, const char *exec_id, ttrpc_done_fn *done,
+		void *arg);
 
 /** task_wait() - have @done called with a WaitResponse when it has ended; no deadline. */
-void task_wait(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg);
+void task_wait(struct ttrpc_conn *guest, const char *id, const char *exec_id, ttrpc_done_fn *done,
+	       void *arg);
 
-/** task_kill() - send a signal. */
-void task_kill(struct ttrpc_conn *guest, const char *id, uint32_t signal, bool all,
-	       ttrpc_done_fn *done, void *arg);
+/** task_delete() - forget it, when it has ended. */
+void task_delete(struct ttrpc_conn *guest, const char *id, const char *exec_id, ttrpc_done_fn *done,
+		 void *arg);
+
+/** task_kill() - send a signal; @all: to all of the container. */
+void task_kill(struct ttrpc_conn *guest, const char *id, const char *exec_id, uint32_t signal,
+	       bool all, ttrpc_done_fn *done, void *arg);
 
 #endif

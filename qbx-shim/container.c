@@ -10,7 +10,7 @@
 #include "log.h"
 #include "task.h"
 
-#define STALL_MS 10000u /* output that nobody takes is given up after this */
+#define STALL_MS 10000u	   /* output that nobody takes is given up after this */
 #define LOST_STALL_MS 500u /* the same when the VM is gone: what is still to come is on this host */
 
 struct container *container_find(const struct shim *shim, const char *id)
@@ -165,7 +165,7 @@ static void on_waited(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 void container_created(struct container *c)
 {
 	c->state = CONTAINER_CREATED;
-	task_wait(c->sandbox->control, c->id, on_waited, c);
+	task_wait(c->sandbox->control, c->id, "", on_waited, c);
 }
 
 void container_lost(struct container *c, const struct qbx_err *err)
@@ -267,7 +267,7 @@ void container_start(struct container *c, struct ttrpc_call *call)
 	c->state = CONTAINER_STARTING;
 	c->mark = io_now_us();
 	c->starting = call;
-	task_start(c->sandbox->control, c->id, on_started, c);
+	task_start(c->sandbox->control, c->id, "", on_started, c);
 }
 
 /* ---- Kill ---- */
@@ -325,7 +325,7 @@ void container_kill(struct container *c, struct ttrpc_call *call, uint32_t signa
 		return;
 	}
 	*k = (struct kill){ .container = c, .call = call, .signal = signal };
-	task_kill(c->sandbox->control, c->id, signal, all, on_killed, k);
+	task_kill(c->sandbox->control, c->id, "", signal, all, on_killed, k);
 }
 
 /* ---- Delete ---- */

@@ -62,19 +62,19 @@ int vm_disk_fd(const struct vm_spec *spec, size_t disk)
 int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 {
 	/*
-	 * A panic reboots by a triple fault, which -no-reboot turns into QEMU's end. What the
-	 * kernel says goes to hvc0, and with debug to the serial port as well, long before hvc0 is
-	 * there.
+	 * A panic, which an oops is too, reboots by a triple fault, which -no-reboot turns into
+	 * QEMU's end. What the kernel says goes to hvc0, and with debug to the serial port as well,
+	 * long before hvc0 is there.
 	 */
 	char machine[128];
 	int n;
 
 	machine_cmdline(spec, machine, sizeof(machine));
-	n = snprintf(
-		buf, size,
-		"%sconsole=hvc0 panic=-1 reboot=t no_timer_check tsc=reliable %s qbx.port=%u%s",
-		spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
-		spec->debug ? "" : "loglevel=4", spec->hello_port, machine);
+	n = snprintf(buf, size,
+		     "%sconsole=hvc0 panic=-1 oops=panic reboot=t no_timer_check "
+		     "tsc=reliable %s qbx.port=%u%s",
+		     spec->debug ? "earlyprintk=serial,ttyS0,115200 ignore_loglevel " : "",
+		     spec->debug ? "" : "loglevel=4", spec->hello_port, machine);
 
 	if (n >= 0 && (size_t)n < size && spec->accel == ACCEL_TCG && spec->tsc_khz)
 		n += snprintf(buf + n, size - (size_t)n, " tsc_early_khz=%u", spec->tsc_khz);
@@ -126,13 +126,24 @@ static void add_console(struct argv *a, const struct vm_spec *spec)
 	add(a, "stdio");
 }
 
-/* The monitor's socket listens before QEMU starts: nobody has to wait for it to appear. */
-static void add_monitor(struct argv *a)
+static void add_monitor(struct argv *a, const char *name, int fd, bool listening)
 {
 	add(a, "-chardev");
-	add(a, "socket,id=qmp,fd=%d,server=on,wait=off", VM_FD_QMP);
-	add(a, "-qmp");
-	add(a, "chardev:qmp");
+	add(a, "socket,id=%s,fd=%d%s", name, fd, listening ? ",server=on,wait=off" : "");
+	add(a, "-mon");
+	add(a, "chardev=%s,mode=control", name);
+}
+
+/*
+ * One for whoever started the VM, one for short commands, one for who listens to events. The sockets
+ * listen before QEMU starts: nobody has to wait for them to appear.
+ */
+static void add_monitors(struct argv *a, const struct vm_spec *spec)
+{
+	if (spec->monitor)
+		add_monitor(a, "monitor", VM_FD_MONITOR, false);
+	add_monitor(a, "qmp", VM_FD_QMP, true);
+	add_monitor(a, "events", VM_FD_EVENTS, true);
 }
 
 static void add_vsock(struct argv *a, const struct vm_spec *spec)
@@ -192,7 +203,7 @@ char **vm_argv(const struct vm_spec *spec)
 	add_confinement(&a, spec);
 	add_kernel(&a, spec);
 	add_console(&a, spec);
-	add_monitor(&a);
+	add_monitors(&a, spec);
 	add_vsock(&a, spec);
 	for (size_t i = 0; i < spec->nlinks; i++)
 		add_link(&a, spec, i);

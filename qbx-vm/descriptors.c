@@ -105,8 +105,10 @@ int boot_open_all(struct boot *b, struct qbx_err *err)
 	if (b->listener < 0)
 		return -1;
 	b->fds[VM_FD_QMP] = unix_listen(vm->dirfd, VM_FILE_QMP, err);
-	if (b->fds[VM_FD_QMP] < 0)
+	b->fds[VM_FD_EVENTS] = unix_listen(vm->dirfd, VM_FILE_EVENTS, err);
+	if (b->fds[VM_FD_QMP] < 0 || b->fds[VM_FD_EVENTS] < 0)
 		return -1;
+	b->fds[VM_FD_MONITOR] = take_fd(&vm->monitor);
 	b->fds[VM_FD_CONSOLE] = boot_create_log(vm->dirfd, VM_FILE_CONSOLE, err);
 	if (b->fds[VM_FD_CONSOLE] < 0)
 		return -1;

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * foreground.c - one container of a VM, in the foreground
+ * foreground.c - one process of a VM, in the foreground: its container's first, or a further one
  *
  * Theory of Operation
  *
  * The control connection and one connection a stream are dialled side by side. When all stand:
- * Create -> Start -> Wait, each sent when the one before was answered. The task is over when Wait
- * has been answered and both output streams have ended: an exit status overtakes output, and all of
- * the output is wanted. A VM that ends meanwhile ends the task at once.
+ * Create -> Start -> Wait, or Exec -> Start -> Wait -> Delete, each sent when the one before was
+ * answered. The task is over when Wait has been answered and both output streams have ended: an exit
+ * status overtakes output, and all of the output is wanted. A VM that ends meanwhile ends the task at
+ * once.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "io.h"
@@ -22,8 +24,6 @@
 #include "task.h"
 #include "ttrpc.h"
 #include "vm.h"
-
-#define STREAM_NUMBER(which) ((uint32_t)(which) + 1) /* of the guest's: 0 means none */
 
 static const char *const stream_names[] = { "standard input", "standard output", "standard error" };
 
@@ -45,7 +45,9 @@ struct task {
 	struct ttrpc_conn *conn;
 	struct channel channel[TASK_STREAMS];
 	unsigned dialling;
-	char *spec; /* JSON text */
+	uint32_t stream;  /* the guest's number of the first channel; the others follow */
+	char *spec;	  /* JSON text: of a process when this is an exec */
+	char exec_id[24]; /* "" for the container's first process */
 	bool started, exited, over;
 	bool no_reader; /* it is being ended because nobody reads its standard output */
 	unsigned nsignals;
@@ -80,9 +82,24 @@ static void fail_rpc(struct task *t, enum ttrpc_code code, const char *what, con
 		over(t);
 }
 
+/* What the guest still held of an exec has gone, or goes with the container. */
+static void on_deleted(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		       const char *message)
+{
+	(void)reply;
+	if (code != TTRPC_OK)
+		log_debug("forget the exec: %s", message);
+	if (code != TTRPC_CANCELLED)
+		over(arg);
+}
+
 static void check_over(struct task *t)
 {
-	if (t->exited && t->channel[TASK_STDOUT].ended && t->channel[TASK_STDERR].ended)
+	if (!t->exited || !t->channel[TASK_STDOUT].ended || !t->channel[TASK_STDERR].ended)
+		return;
+	if (t->exec_id[0] && t->conn)
+		task_delete(t->conn, t->vm->box->id, t->exec_id, on_deleted, t);
+	else
 		over(t);
 }
 
@@ -108,7 +125,7 @@ static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 static void send_signal(struct task *t, int sig)
 {
 	if (t->conn)
-		task_kill(t->conn, t->vm->box->id, (uint32_t)sig, false, on_killed, t);
+		task_kill(t->conn, t->vm->box->id, t->exec_id, (uint32_t)sig, false, on_killed, t);
 }
 
 /* ---- streams ---- */
@@ -199,7 +216,8 @@ static int start_streams(struct task *t)
 		local = take_fd(&c->local);
 		sock = take_fd(&c->sock);
 		c->stream =
-			i == TASK_STDIN ? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
+			i == TASK_STDIN
+				? stream_send(t->vm->loop, local, sock, on_stream_end, c, &t->err)
 				: stream_recv(t->vm->loop, sock, local, on_stream_end, c, &t->err);
 		if (!c->stream)
 			return -1;
@@ -232,12 +250,13 @@ static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 
 	(void)reply;
 	if (code != TTRPC_OK) {
-		fail_rpc(t, code, "start the container", message);
+		fail_rpc(t, code, t->exec_id[0] ? "start the command" : "start the container",
+			 message);
 		return;
 	}
 	phase_mark(&t->vm->phases, "start");
 	t->started = true;
-	task_wait(t->conn, t->vm->box->id, on_exit_status, t);
+	task_wait(t->conn, t->vm->box->id, t->exec_id, on_exit_status, t);
 }
 
 static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
@@ -247,7 +266,7 @@ static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 
 	(void)reply;
 	if (code != TTRPC_OK) {
-		fail_rpc(t, code, "create the container", message);
+		fail_rpc(t, code, t->exec_id[0] ? "exec" : "create the container", message);
 		return;
 	}
 	phase_mark(&t->vm->phases, "create");
@@ -255,7 +274,7 @@ static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 		over(t);
 		return;
 	}
-	task_start(t->conn, t->vm->box->id, on_started, t);
+	task_start(t->conn, t->vm->box->id, t->exec_id, on_started, t);
 }
 
 static void create(struct task *t)
@@ -264,9 +283,11 @@ static void create(struct task *t)
 	uint32_t streams[TASK_STREAMS];
 
 	for (int i = 0; i < TASK_STREAMS; i++)
-		streams[i] = t->channel[i].wanted ? STREAM_NUMBER(i) : 0;
-	if (task_create(t->conn, t->vm->box->id, t->spec, strlen(t->spec), mounts, streams,
-			on_created, t, &t->err) < 0)
+		streams[i] = t->channel[i].wanted ? t->stream + (uint32_t)i : 0;
+	if (t->exec_id[0])
+		task_exec(t->conn, t->vm->box->id, t->exec_id, t->spec, streams, on_created, t);
+	else if (task_create(t->conn, t->vm->box->id, t->spec, strlen(t->spec), mounts, streams,
+			     on_created, t, &t->err) < 0)
 		over(t);
 }
 
@@ -282,6 +303,11 @@ static void pass_signal(struct task *t)
 	t->vm->signal = 0;
 	if (t->started && !t->exited && ++t->nsignals < VM_SIGNALS_MAX) {
 		send_signal(t, sig);
+		return;
+	}
+	/* A VM ends with its run; an exec has to be ended by itself. */
+	if (t->exec_id[0] && t->started && !t->exited && t->nsignals == VM_SIGNALS_MAX) {
+		send_signal(t, SIGKILL);
 		return;
 	}
 	t->status = t->exited ? t->status : 128 + sig;
@@ -356,7 +382,7 @@ static int dial_all(struct task *t, struct qbx_err *err)
 
 		if (!c->wanted)
 			continue;
-		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, STREAM_NUMBER(i),
+		c->dial = guest_dial(loop, &t->guest, GUEST_PORT_STREAM, t->stream + (uint32_t)i,
 				     VM_DIAL_MS, on_channel, c, err);
 		if (!c->dial)
 			return -1;
@@ -396,20 +422,42 @@ static int run_loop(struct task *t, struct qbx_err *err)
 	return -1;
 }
 
+static int foreground(struct task *t, const json_t *spec, bool with_stdin, int *status,
+		      struct qbx_err *err)
+{
+	for (int i = 0; i < TASK_STREAMS; i++)
+		t->channel[i] = (struct channel){ .task = t, .which = i, .local = -1, .sock = -1 };
+	t->spec = json_dumps(spec, JSON_COMPACT);
+	if (!t->spec)
+		return err_sys(err, ENOMEM, "write the specification");
+	if (guest_open(&t->guest, t->vm->cfg, t->vm->box, err) < 0 ||
+	    open_locals(t, with_stdin, err) < 0 || dial_all(t, err) < 0 || run_loop(t, err) < 0)
+		return -1;
+	*status = t->status;
+	return 0;
+}
+
 int foreground_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
 		   struct qbx_err *err)
 {
-	_cleanup_(task_free) struct task t = { .vm = vm, .guest = { .dirfd = -1 } };
+	_cleanup_(task_free) struct task t = { .vm = vm, .guest = { .dirfd = -1 }, .stream = 1 };
 
-	for (int i = 0; i < TASK_STREAMS; i++)
-		t.channel[i] = (struct channel){ .task = &t, .which = i, .local = -1, .sock = -1 };
-	t.spec = json_dumps(spec, JSON_COMPACT);
-	if (!t.spec)
-		return err_sys(err, ENOMEM, "write the specification");
-	if (guest_open(&t.guest, vm->cfg, vm->box, err) < 0 ||
-	    open_locals(&t, with_stdin, err) < 0 || dial_all(&t, err) < 0 || run_loop(&t, err) < 0)
+	if (foreground(&t, spec, with_stdin, status, err) < 0)
 		return -1;
 	phase_mark(&vm->phases, "run");
-	*status = t.status;
 	return 0;
+}
+
+int foreground_exec(struct vm *vm, const json_t *process, bool with_stdin, int *status,
+		    struct qbx_err *err)
+{
+	_cleanup_(task_free) struct task t = { .vm = vm, .guest = { .dirfd = -1 } };
+	uint32_t random;
+
+	/* Others dial this guest as well: a number that nobody else has, as good as surely. */
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(err, errno, "get random bytes");
+	t.stream = (random | 1u << 31) & ~3u;
+	snprintf(t.exec_id, sizeof(t.exec_id), "exec-%08x", (unsigned)random);
+	return foreground(&t, process, with_stdin, status, err);
 }

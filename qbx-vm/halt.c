@@ -206,6 +206,19 @@ int halt_find(const struct box *box, int dirfd, struct proc_id *qemu, struct pro
 	return 0;
 }
 
+int halt_open(const struct config *cfg, const struct box *box, struct qbx_err *err)
+{
+	_cleanup_close_ int dirfd = box_dir_open(cfg, box, 0, err), pidfd = -1;
+	struct proc_id qemu, helper;
+
+	if (dirfd < 0 && err->sys != ENOENT)
+		return -1;
+	if (dirfd >= 0 && halt_find(box, dirfd, &qemu, &helper, err) < 0)
+		return -1;
+	pidfd = dirfd >= 0 && qemu.pid ? proc_open(&qemu) : -1;
+	return pidfd < 0 ? err_code(err, EX_UNAVAILABLE, "its VM does not run") : take_fd(&dirfd);
+}
+
 int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *err)
 {
 	_cleanup_close_ int lock = -1;

@@ -8,8 +8,13 @@ struct vm_options vm_options;
 static const struct cli_verb *const verbs[] = {
 	&verb_start,
 	&verb_run,
+	&verb_exec,
 	&verb_stop,
+	&verb_pause,
+	&verb_resume,
 	&verb_status,
+	&verb_list,
+	&verb_events,
 	&verb_size,
 	&verb_check,
 	NULL,
@@ -19,9 +24,12 @@ static const struct cli_verb *const verbs[] = {
 static const struct cli_opt opts[] = {
 	{ "report", "FILE", "run: write the document, with its timings, to FILE at the end",
 	  offsetof(struct vm_options, report) },
+	{ "monitor", "FD",
+	  "start: have QEMU's monitor on FD, a socket whose other end the caller keeps",
+	  offsetof(struct vm_options, monitor) },
 	{ "explain", NULL, "size: print how it is come to, step by step",
 	  offsetof(struct vm_options, explain) },
-	{ "j", NULL, "check: answer with a JSON object", offsetof(struct vm_options, json) },
+	{ "j", NULL, "check, list: answer in JSON", offsetof(struct vm_options, json) },
 	{ NULL, NULL, NULL, 0 },
 };
 

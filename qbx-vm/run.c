@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "console.h"
 #include "json.h"
 #include "log.h"
 #include "verbs.h"
@@ -43,12 +44,16 @@ static int report(struct vm *vm, int status, struct qbx_err *err)
 
 static int run_in(struct vm *vm, const json_t *spec, const struct cli *cli, struct qbx_err *err)
 {
-	int status = 0, ret;
+	struct console *console;
+	int status = 0, ret = -1;
 
 	vm->die_with_us = true;
 	if (vm_boot(vm, err) < 0)
 		return vm->signal ? 128 + vm->signal : -1;
-	ret = foreground_run(vm, spec, cli->box_path != NULL, &status, err);
+	console = console_keep(vm->loop, vm->dirfd, cli->cfg.console_max_kib * (size_t)1024, err);
+	if (console)
+		ret = foreground_run(vm, spec, cli->box_path != NULL, &status, err);
+	console_free(console);
 	if (end(vm, ret, err) < 0)
 		return -1;
 	return report(vm, status, err);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vm.c - a VM as this process sees it: its processes, and what ended them */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
+#include "end.h"
 #include "json.h"
 #include "tail.h"
 #include "vm.h"
@@ -53,21 +55,14 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	tell(vm);
 }
 
-int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_err *err)
+static int init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_err *err)
 {
 	sigset_t set;
 
-	memset(vm, 0, sizeof(*vm));
-	tsc_mark(&vm->born);
+	phase_begin(&vm->phases);
 	vm->cfg = &cli->cfg;
 	vm->box = box;
-	vm->dirfd = -1;
-	if (plan_make(&vm->spec, cli, box, err) < 0 ||
-	    hold_plan(&vm->spec, vm->cfg, box, err) < 0) {
-		plan_free(&vm->spec);
-		return -1;
-	}
-	phase_begin(&vm->phases);
+	vm->dirfd = vm->monitor = vm->pidfd = -1;
 	vm->loop = loop_new(err);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -81,6 +76,55 @@ int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_er
 	return -1;
 }
 
+int vm_init(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_err *err)
+{
+	memset(vm, 0, sizeof(*vm));
+	tsc_mark(&vm->born);
+	if (plan_make(&vm->spec, cli, box, err) == 0 &&
+	    hold_plan(&vm->spec, &cli->cfg, box, err) == 0)
+		return init(vm, cli, box, err);
+	plan_free(&vm->spec);
+	return -1;
+}
+
+static void on_foreign_qemu(void *arg, uint32_t events)
+{
+	struct vm *vm = arg;
+
+	(void)events;
+	loop_remove(vm->qemu_watch);
+	on_qemu(vm, -1);
+}
+
+static int attach(struct vm *vm, struct qbx_err *err)
+{
+	json_t *object;
+
+	vm->dirfd = halt_open(vm->cfg, vm->box, err);
+	object = vm->dirfd >= 0 ? vm_object_of(vm->box, vm->dirfd, err) : NULL;
+	if (!object || proc_from_json(object, &vm->qemu, err) < 0) {
+		json_decref(object);
+		return -1;
+	}
+	json_object_set_new(vm->box->doc, "vm", object);
+	vm->pidfd = proc_open(&vm->qemu);
+	if (vm->pidfd < 0)
+		return err_sys(err, errno, "open QEMU's process");
+	vm->qemu_watch = loop_add_fd(vm->loop, vm->pidfd, EPOLLIN, on_foreign_qemu, vm, err);
+	return vm->qemu_watch ? 0 : -1;
+}
+
+int vm_attach(struct vm *vm, const struct cli *cli, struct box *box, struct qbx_err *err)
+{
+	memset(vm, 0, sizeof(*vm));
+	if (init(vm, cli, box, err) < 0)
+		return -1;
+	if (attach(vm, err) == 0)
+		return 0;
+	vm_release(vm);
+	return err_wrap(err, "box %s", box->key);
+}
+
 void vm_release(struct vm *vm)
 {
 	json_decref(phase_take(&vm->phases));
@@ -89,30 +133,22 @@ void vm_release(struct vm *vm)
 	plan_free(&vm->spec);
 	if (vm->dirfd >= 0)
 		close(take_fd(&vm->dirfd));
+	if (vm->monitor >= 0)
+		close(take_fd(&vm->monitor));
+	if (vm->pidfd >= 0)
+		close(take_fd(&vm->pidfd));
 }
 
 int vm_why_gone(const struct vm *vm, struct qbx_err *err)
 {
-	char said[300], console[300];
+	char said[300];
+	struct end end;
 
 	if (!vm->qemu_gone) {
 		tail_line(vm->dirfd, VM_FILE_VSOCK_LOG, said, sizeof(said));
 		return err_code(err, EX_UNAVAILABLE, "vhost-device-vsock ended: %s",
 				said[0] ? said : "it printed nothing");
 	}
-	tail_line(vm->dirfd, VM_FILE_QEMU_LOG, said, sizeof(said));
-	if (strstr(said, ": warning: "))
-		said[0] = '\0'; /* QEMU says why it ends last: so that was nothing */
-	tail_panic(vm->dirfd, VM_FILE_CONSOLE, console, sizeof(console));
-	if (vm->qemu_status == 0)
-		err_code(err, EX_UNAVAILABLE, "the guest powered off");
-	else if (vm->qemu_status > 128)
-		err_code(err, EX_UNAVAILABLE, "QEMU was ended by signal %d%s%s",
-			 vm->qemu_status - 128, said[0] ? ": " : "", said);
-	else
-		err_code(err, EX_UNAVAILABLE, "QEMU failed with status %d%s%s", vm->qemu_status,
-			 said[0] ? ": " : "", said);
-	if (console[0])
-		err_hint(err, "the guest's last line: %.200s", console);
-	return -1;
+	end_look(&end, vm->dirfd, vm->qemu_status, "");
+	return end_say(&end, err);
 }

@@ -47,6 +47,8 @@
 #define VM_FILE_CONSOLE "console.log"
 #define VM_FILE_QEMU_LOG "qemu.log"
 #define VM_FILE_QMP "qmp.sock"
+#define VM_FILE_EVENTS "events.sock"
+#define VM_FILE_CONSOLE_OLD "console.log.1"
 #define VM_FILE_VSOCK_LOG "vsock.log"
 
 /* The daemon's directory, all that it can write to, and the files in it. */
@@ -107,6 +109,7 @@ struct vm_spec {
 	unsigned cid;	     /* vhost-vsock: known when its device is open */
 	unsigned hello_port; /* where the guest dials the host */
 	bool debug;
+	bool monitor;	  /* a third monitor, on a descriptor that our caller gave us */
 	unsigned tsc_khz; /* told to an emulated guest; 0: it measures by itself */
 	struct vm_link links[VM_LINKS_MAX];
 	size_t nlinks;
@@ -275,7 +278,7 @@ unsigned tsc_khz_since(const struct tsc_mark *m);
 /* ---- argv.c ---- */
 
 /* Numbers that descriptors have in QEMU; those of links and disks follow. */
-enum { VM_FD_CONSOLE = 3, VM_FD_QMP, VM_FD_VSOCK, VM_FD_FIRST };
+enum { VM_FD_CONSOLE = 3, VM_FD_QMP, VM_FD_EVENTS, VM_FD_MONITOR, VM_FD_VSOCK, VM_FD_FIRST };
 
 /**
  * vm_link_fd(), vm_disk_fd() - the number of a link's TAP (vhost-net's is one more) or a disk
@@ -387,10 +390,12 @@ struct vm {
 	int dirfd;
 	bool made_dir;
 	bool die_with_us;
+	int monitor;		     /* QEMU's end of a socket pair, until it runs; -1: none */
+	int pidfd;		     /* QEMU's, where it is not our child; else -1 */
 	struct proc_id qemu, helper; /* pid 0: not there */
 	struct watch *qemu_watch, *helper_watch, *signals;
 	bool qemu_gone, helper_gone;
-	int qemu_status; /* as proc_exit_status() gives it */
+	int qemu_status; /* as proc_exit_status() gives it; -1: it is not our child */
 	int signal;	 /* the last one that came, or 0 */
 	struct hello hello;
 	uint8_t token[GUEST_TOKEN_LEN];
@@ -402,6 +407,13 @@ struct vm {
 /** vm_init() - empty, with a loop that watches SIGINT, SIGTERM and SIGHUP. */
 int vm_init(struct vm *vm, const struct cli *cli, struct box *box,
 	    struct qbx_err *err) _must_check_;
+
+/**
+ * vm_attach() - the same for a VM that runs already, and goes on without us
+ * The document gets the "vm" object that is true now.
+ */
+int vm_attach(struct vm *vm, const struct cli *cli, struct box *box,
+	      struct qbx_err *err) _must_check_;
 
 /** vm_release() - forget it; the processes and files are left as they are. */
 void vm_release(struct vm *vm);
@@ -474,18 +486,20 @@ int halt_find(const struct box *box, int dirfd, struct proc_id *qemu, struct pro
  */
 json_t *vm_object_of(const struct box *box, int dirfd, struct qbx_err *err);
 
-/* ---- qmp.c ---- */
+/** halt_open() - the directory of a box whose VM runs. Return: descriptor, or -1 with @err. */
+int halt_open(const struct config *cfg, const struct box *box, struct qbx_err *err) _must_check_;
 
-/* One line that QEMU sends, as far as it matters here. */
-enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };
+/* ---- status.c ---- */
 
 /**
- * qmp_decode() - one line of QEMU's monitor
- * @body: set to a new reference of what was returned, or NULL
- * Return: 0, or -1 with @err (EX_DATAERR; for QMP_ERROR too, with QEMU's text).
+ * status_report() - what `status` says of a box
+ * @timeout_ms: for QEMU's own word
+ * Return: a new reference, or NULL with @err.
  */
-int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
-	       struct qbx_err *err) _must_check_;
+json_t *status_report(const struct config *cfg, const struct box *box, unsigned timeout_ms,
+		      struct qbx_err *err) _must_check_;
+
+/* ---- qmp.c ---- */
 
 /**
  * qmp_execute() - one command without arguments over the box's qmp.sock
@@ -523,6 +537,10 @@ json_t *spec_make(const struct box *box, char *const *args, int nargs,
  */
 int foreground_run(struct vm *vm, const json_t *spec, bool with_stdin, int *status,
 		   struct qbx_err *err) _must_check_;
+
+/** foreground_exec() - the same of a further process in a container that runs. */
+int foreground_exec(struct vm *vm, const json_t *process, bool with_stdin, int *status,
+		    struct qbx_err *err) _must_check_;
 
 /** foreground_exit_code() - 126, 127 or EX_UNAVAILABLE, by text of a failed Create or Start. */
 int foreground_exit_code(const char *message);

@@ -199,12 +199,12 @@ static void vsock_comes_from_a_daemon_or_from_the_kernel(void **state)
 
 	(void)state;
 	has(&s, " memory-backend-memfd,share=on,id=mem,size=512M ", true);
-	has(&s, " -chardev socket,id=vsock,fd=5 -device vhost-user-vsock-device,chardev=vsock ",
+	has(&s, " -chardev socket,id=vsock,fd=7 -device vhost-user-vsock-device,chardev=vsock ",
 	    true);
 	s.vhost_user = false;
 	s.cid = 77;
 	has(&s, " memory-backend-ram,id=mem,size=512M ", true);
-	has(&s, " vhost-vsock-device,guest-cid=77,vhostfd=5 ", true);
+	has(&s, " vhost-vsock-device,guest-cid=77,vhostfd=7 ", true);
 	has(&s, "chardev=vsock", false);
 }
 
@@ -219,12 +219,12 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 	s.ndisks = 2;
 	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
 	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
-	has(&s, " tap,id=link0,fd=6,vhost=on,vhostfd=7 ", true);
+	has(&s, " tap,id=link0,fd=8,vhost=on,vhostfd=9 ", true);
 	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01 ", true);
-	has(&s, " tap,id=link1,fd=8,vhost=off ", true);
-	has(&s, " fd=9,set=9 ", true);
-	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/9 ", true);
-	has(&s, " fd=10,set=10 ", true);
+	has(&s, " tap,id=link1,fd=10,vhost=off ", true);
+	has(&s, " fd=11,set=11 ", true);
+	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/11 ", true);
+	has(&s, " fd=12,set=12 ", true);
 	has(&s, " virtio-blk-device,drive=disk1,serial=b ", true);
 }
 
@@ -239,10 +239,10 @@ static void a_vmdk_and_its_extents_are_descriptors(void **state)
 	s.disks[0].extents = vmdk_parse("RW 8 FLAT \"/a\" 0\nRW 8 FLAT \"/b\" 0\n", &err);
 	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
 	assert_non_null(s.disks[0].extents);
-	has(&s, " fd=6,set=6 -add-fd fd=7,set=7 -add-fd fd=8,set=8 -blockdev ", true);
-	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/6 ", true);
+	has(&s, " fd=8,set=8 -add-fd fd=9,set=9 -add-fd fd=10,set=10 -blockdev ", true);
+	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/8 ", true);
 	has(&s, " driver=vmdk,node-name=disk0,read-only=on,file=file0 ", true);
-	has(&s, " driver=file,node-name=file1,read-only=on,filename=/dev/fdset/9 ", true);
+	has(&s, " driver=file,node-name=file1,read-only=on,filename=/dev/fdset/11 ", true);
 	has(&s, "readonly=off", false);
 	plan_free(&s);
 }

@@ -249,6 +249,14 @@ static struct helper *find(struct helpers *all, pid_t pid)
 	return NULL;
 }
 
+static void note_left(struct helpers *all, pid_t pid, int status)
+{
+	log_debug("process %d ended with status %d", (int)pid, status);
+	all->left[all->nleft].pid = pid;
+	all->left[all->nleft].status = status;
+	all->nleft = (all->nleft + 1) % HELPERS_LEFT;
+}
+
 void helpers_reap(struct helpers *all)
 {
 	int wstatus;
@@ -260,9 +268,18 @@ void helpers_reap(struct helpers *all)
 		if (h)
 			ended(h, proc_exit_status(wstatus));
 		else
-			log_debug("process %d ended with status %d", (int)pid,
-				  proc_exit_status(wstatus));
+			note_left(all, pid, proc_exit_status(wstatus));
 	}
+}
+
+int helpers_status(const struct helpers *all, pid_t pid)
+{
+	int wstatus;
+
+	for (unsigned i = 0; i < HELPERS_LEFT; i++)
+		if (all->left[i].pid == pid)
+			return all->left[i].status;
+	return waitpid(pid, &wstatus, WNOHANG) == pid ? proc_exit_status(wstatus) : -1;
 }
 
 void helpers_kill(struct helpers *all)
@@ -306,14 +323,16 @@ static int spawn(struct helper *h, const struct helper_spec *spec, struct qbx_er
 	_cleanup_close_ int in = channel_open(&h->in, 1, 0);
 	_cleanup_close_ int out = channel_open(&h->out, 0, JSON_FILE_MAX);
 	_cleanup_close_ int errfd = channel_open(&h->err, 0, STDERR_MAX);
-	const struct proc_fd fds[] = { { in, 0 }, { out, 1 }, { errfd, 2 } };
+	const struct proc_fd fds[] = {
+		{ in, 0 }, { out, 1 }, { errfd, 2 }, { spec->fd, HELPER_FD }
+	};
 	char path[PATH_MAX];
 	const char *argv[] = {
 		helper_path(spec->program, path), "--json-errors", spec->verb, NULL, NULL, NULL
 	};
 	const struct proc_spec ps = { .argv = argv,
 				      .fds = fds,
-				      .nfds = ARRAY_SIZE(fds),
+				      .nfds = ARRAY_SIZE(fds) - (spec->fd ? 0 : 1),
 				      .netns = -1,
 				      .detach = 1,
 				      .die_with_us = !spec->outlives_us };

@@ -17,8 +17,11 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "loop.h"
+
+#define HELPERS_LEFT 8u
 
 struct helper;
 
@@ -27,6 +30,11 @@ struct helpers {
 	struct loop *loop;
 	struct helper *first;
 	bool debug; /* have them say more; what they say goes to the log */
+	struct {
+		pid_t pid;
+		int status;
+	} left[HELPERS_LEFT]; /* the last ones of those left behind that have ended, in a ring */
+	unsigned nleft;
 };
 
 /**
@@ -36,10 +44,13 @@ struct helpers {
  */
 typedef void helper_done_fn(void *arg, json_t *doc, const struct qbx_err *err);
 
+#define HELPER_FD 3
+
 /* What to run. */
 struct helper_spec {
 	const char *program, *verb;
 	const char *option;  /* one more argument, or NULL */
+	int fd;		     /* what it gets as descriptor HELPER_FD, borrowed; 0: nothing */
 	unsigned timeout_ms; /* then it is killed */
 	int outlives_us;     /* let it end by itself if this process dies */
 };
@@ -56,6 +67,12 @@ int helper_run(struct helpers *all, const struct helper_spec *spec, const json_t
 
 /** helpers_reap() - collect every child that has ended, helper or not. */
 void helpers_reap(struct helpers *all);
+
+/**
+ * helpers_status() - how a process that a helper left behind has ended
+ * It may have been collected already, or is now. Return: proc_exit_status(), or -1: not known.
+ */
+int helpers_status(const struct helpers *all, pid_t pid);
 
 /** helpers_kill() - end those that run and forget them, without calling back: for the very end. */
 void helpers_kill(struct helpers *all);

@@ -7,22 +7,25 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "console.h"
+#include "end.h"
+#include "heartbeat.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
+#include "monitor.h"
 #include "proc.h"
-#include "tail.h"
 
 #define CONTROL_MS 10000u /* for the guest to take the control connection */
-#define GRACE_MS 500u	  /* for QEMU to end, and so to say why, when the guest has gone quiet */
+#define GRACE_MS 1000u	  /* for QEMU to end, and so to say why, when the guest has gone quiet */
 
 /* A chain of plugins is not interrupted half-way: its undoing could overtake it. */
-static const struct helper_spec net_add = { "qbx-net", "add", NULL, 60000, 1 };
-static const struct helper_spec net_del = { "qbx-net", "del", NULL, 60000, 1 };
-static const struct helper_spec fs_prepare = { "qbx-fs", "prepare", NULL, 300000, 0 };
-static const struct helper_spec fs_release = { "qbx-fs", "release", NULL, 60000, 0 };
-static const struct helper_spec vm_start = { "qbx-vm", "start", NULL, 120000, 0 };
-static const struct helper_spec vm_stop = { "qbx-vm", "stop", NULL, 30000, 0 };
+static const struct helper_spec net_add = { "qbx-net", "add", NULL, 0, 60000, 1 };
+static const struct helper_spec net_del = { "qbx-net", "del", NULL, 0, 60000, 1 };
+static const struct helper_spec fs_prepare = { "qbx-fs", "prepare", NULL, 0, 300000, 0 };
+static const struct helper_spec fs_release = { "qbx-fs", "release", NULL, 0, 60000, 0 };
+static const struct helper_spec vm_start = { "qbx-vm", "start", "--monitor=3", 0, 120000, 0 };
+static const struct helper_spec vm_stop = { "qbx-vm", "stop", NULL, 0, 30000, 0 };
 
 /* ---- the document ---- */
 
@@ -66,8 +69,11 @@ static void forget_vm(struct sandbox *s)
 	if (s->pidfd >= 0)
 		close(take_fd(&s->pidfd));
 	s->pid = 0;
+	heartbeat_free(take_ptr(s->heartbeat));
 	guest_dial_cancel(take_ptr(s->dial));
 	ttrpc_free(take_ptr(s->control));
+	monitor_free(take_ptr(s->monitor));
+	console_free(take_ptr(s->console));
 }
 
 static void lost(struct sandbox *s, const struct qbx_err *err)
@@ -83,27 +89,74 @@ static void lost(struct sandbox *s, const struct qbx_err *err)
 		s->ops->lost(s->arg, err);
 }
 
+/* The VM has ended, or is ended now: write down why, and tell. */
+static void ended(struct sandbox *s, const struct end *end)
+{
+	struct qbx_err err = { .stage = "qbx-vm" };
+
+	end_say(end, &err);
+	json_object_set_new(s->box.doc, "end", end_to_json(end));
+	save(s);
+	lost(s, &err);
+}
+
 static void on_vm_end(void *arg, uint32_t events)
 {
 	struct sandbox *s = arg;
-	struct qbx_err err = { .stage = "qbx-vm" };
-	char words[200];
+	struct end end;
 
 	(void)events;
-	tail_line(s->dirfd, "qemu.log", words, sizeof(words));
-	if (!words[0])
-		tail_panic(s->dirfd, "console.log", words, sizeof(words));
-	err_code(&err, EX_UNAVAILABLE, "QEMU ended unasked%s%s", words[0] ? ": " : "", words);
-	lost(s, &err);
+	end_look(&end, s->dirfd, helpers_status(&s->shim->helpers, s->pid),
+		 monitor_shutdown(s->monitor));
+	ended(s, &end);
+}
+
+/* It ended before it could be watched. */
+static void lost_early(struct sandbox *s)
+{
+	const json_t *vm = json_object_get(s->box.doc, "vm");
+	pid_t pid = (pid_t)json_integer_value(json_object_get(vm, "pid"));
+	struct end end;
+
+	end_look(&end, s->dirfd, helpers_status(&s->shim->helpers, pid),
+		 monitor_shutdown(s->monitor));
+	ended(s, &end);
+}
+
+/* The VM runs, but there is no use in it any more. */
+static void give_up(struct sandbox *s, enum end_reason reason)
+{
+	struct end end;
+
+	end_look(&end, s->dirfd, -1, "");
+	end.reason = reason;
+	ended(s, &end);
+}
+
+static void on_hung(void *arg)
+{
+	give_up(arg, END_HANG);
+}
+
+/* QEMU says that the VM was paused or goes on, or says nothing any more: then nobody can tell. */
+static void on_monitor(void *arg, bool paused, bool gone)
+{
+	struct sandbox *s = arg;
+
+	if (gone)
+		heartbeat_free(take_ptr(s->heartbeat));
+	else if (s->heartbeat)
+		heartbeat_pause(s->heartbeat, paused);
+	s->paused = paused;
 }
 
 static void on_grace_over(void *arg)
 {
 	struct sandbox *s = arg;
-	struct qbx_err err = s->suspicion;
 
 	s->grace = NULL;
-	lost(s, &err);
+	log_warn("%s: %s", s->box.key, s->suspicion.msg);
+	give_up(s, END_LOST);
 }
 
 void sandbox_suspect(struct sandbox *s, const char *why)
@@ -125,15 +178,17 @@ static void on_control_closed(void *arg, struct ttrpc_conn *conn)
 
 	(void)conn;
 	s->control = NULL;
+	heartbeat_free(take_ptr(s->heartbeat)); /* it pings over that */
 	sandbox_suspect(s, "it closed its control connection");
 }
 
 void sandbox_kill(struct sandbox *s, const char *why)
 {
-	struct qbx_err err = { .stage = "qbx-shim" };
+	struct end end;
 
-	err_code(&err, EX_UNAVAILABLE, "QEMU was killed: %s", why);
-	lost(s, &err);
+	log_warn("%s: QEMU is killed: %s", s->box.key, why);
+	end_look(&end, s->dirfd, 128 + SIGKILL, "");
+	ended(s, &end);
 }
 
 /* ---- the way up ---- */
@@ -165,6 +220,29 @@ static int helper_came_back(struct sandbox *s, json_t *doc, const char *key,
 	return err || s->state >= SANDBOX_LOST ? -1 : 0;
 }
 
+/* What can be done without is not worth the VM. */
+static void watch_guest(struct sandbox *s)
+{
+	const json_t *vm = json_object_get(s->box.doc, "vm");
+	const char *accel = json_string_value(json_object_get(vm, "accel"));
+	struct heartbeat_of of = {
+		.loop = s->shim->loop,
+		.control = s->control,
+		.guest = &s->guest,
+		.qemu = s->pid,
+		.emulated = !accel || strcmp(accel, "kvm") != 0,
+	};
+	struct qbx_err err = { 0 };
+
+	of.helper =
+		(pid_t)json_integer_value(json_object_get(json_object_get(vm, "helper"), "pid"));
+	s->heartbeat = heartbeat_start(&of, on_hung, s, &err);
+	if (!s->heartbeat)
+		log_warn("%s: %s", s->box.key, err.msg);
+	else if (s->paused)
+		heartbeat_pause(s->heartbeat, true);
+}
+
 static void on_control(void *arg, int fd, const struct qbx_err *err)
 {
 	struct sandbox *s = arg;
@@ -181,7 +259,16 @@ static void on_control(void *arg, int fd, const struct qbx_err *err)
 	}
 	sandbox_time(s, "dial", s->mark);
 	s->state = SANDBOX_UP;
+	watch_guest(s);
 	s->ops->up(s->arg);
+}
+
+static int keep_console(struct sandbox *s, struct qbx_err *err)
+{
+	size_t max = s->shim->cfg.console_max_kib * (size_t)1024;
+
+	s->console = console_keep(s->shim->loop, s->dirfd, max, err);
+	return s->console ? 0 : -1;
 }
 
 /* Hold on to exactly the QEMU that the document names. */
@@ -196,7 +283,7 @@ static int watch_vm(struct sandbox *s, struct qbx_err *err)
 		return err_sys(err, errno, "QEMU (pid %d)", (int)id.pid);
 	s->pid = id.pid;
 	s->pid_watch = loop_add_fd(s->shim->loop, s->pidfd, EPOLLIN, on_vm_end, s, err);
-	return s->pid_watch ? 0 : -1;
+	return s->pid_watch ? keep_console(s, err) : -1;
 }
 
 static void on_started(void *arg, json_t *doc, const struct qbx_err *err)
@@ -211,7 +298,9 @@ static void on_started(void *arg, json_t *doc, const struct qbx_err *err)
 	if (watch_vm(s, &own) == 0 && guest_open(&s->guest, &s->shim->cfg, &s->box, &own) == 0)
 		s->dial = guest_dial(s->shim->loop, &s->guest, GUEST_PORT_CONTROL, 0, CONTROL_MS,
 				     on_control, s, &own);
-	if (!s->dial)
+	if (!s->dial && own.sys == ESRCH)
+		lost_early(s);
+	else if (!s->dial)
 		lost(s, &own);
 }
 
@@ -224,6 +313,18 @@ static int run(struct sandbox *s, const struct helper_spec *spec, helper_done_fn
 	return 0;
 }
 
+static int start_vm(struct sandbox *s, struct qbx_err *err)
+{
+	struct helper_spec spec = vm_start;
+	_cleanup_close_ int theirs = -1;
+
+	s->monitor = monitor_new(s->shim->loop, &theirs, on_monitor, s, err);
+	if (!s->monitor)
+		return -1;
+	spec.fd = theirs;
+	return run(s, &spec, on_started, err);
+}
+
 static void boot_when_prepared(struct sandbox *s)
 {
 	struct qbx_err err = { 0 };
@@ -232,7 +333,7 @@ static void boot_when_prepared(struct sandbox *s)
 		return;
 	s->state = SANDBOX_BOOTING;
 	s->mark = io_now_us();
-	if (run(s, &vm_start, on_started, &err) < 0)
+	if (start_vm(s, &err) < 0)
 		lost(s, &err);
 }
 

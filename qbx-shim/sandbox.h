@@ -8,7 +8,8 @@
  *   SANDBOX_BOOTING    qbx-vm start runs
  *   SANDBOX_DIALLING   the guest's control port is being connected
  *   SANDBOX_UP         the guest answers
- *   SANDBOX_LOST       one of the above failed, or QEMU or the connection to the guest has gone
+ *   SANDBOX_LOST       one of the above failed, QEMU or the connection to the guest has gone, or the
+ *                      guest gave no sign of life: why is in the document, under "end"
  *   SANDBOX_STOPPING   sandbox_down(): first the helpers of the way up may end, then qbx-vm stop
  * runs SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side SANDBOX_DOWN nothing is
  * left, or sandbox_down() may be tried again
@@ -60,6 +61,10 @@ struct sandbox {
 	pid_t pid; /* QEMU; 0 before and after */
 	int pidfd;
 	struct watch *pid_watch;
+	struct monitor *monitor;     /* while QEMU starts and runs */
+	struct console *console;     /* while it runs */
+	struct heartbeat *heartbeat; /* while UP */
+	bool paused;
 
 	struct guest guest;
 	struct dial *dial;

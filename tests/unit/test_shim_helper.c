@@ -2,6 +2,7 @@
 /* Helpers in the loop: what they write, how they fail, and that their time is bounded. */
 #include "unit.h"
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "qbx-shim/helper.c"
@@ -11,7 +12,8 @@ static struct loop *loop;
 static struct helpers all;
 static json_t *got;
 static struct qbx_err failure;
-static int calls;
+static int calls, descriptor;
+static const char *option;
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
 {
@@ -58,7 +60,9 @@ static void done(void *arg, json_t *doc, const struct qbx_err *err)
 /* Run a shell script as the helper; its document is {"qbx":1}. */
 static void run_script(const char *script, unsigned timeout_ms)
 {
-	struct helper_spec spec = { .verb = "verb", .timeout_ms = timeout_ms };
+	struct helper_spec spec = {
+		.verb = "verb", .timeout_ms = timeout_ms, .option = option, .fd = descriptor
+	};
 	json_auto_t *doc = json_pack("{s:i}", "qbx", 1);
 	struct qbx_err err = { 0 };
 	char path[128], text[512];
@@ -164,6 +168,49 @@ static void missing_program(void **state)
 	assert_null(all.first);
 }
 
+/* What a helper leaves behind becomes our child, and how it ended is known, whoever asks when. */
+static void the_end_of_what_it_left_is_known(void **state)
+{
+	pid_t pid;
+	siginfo_t info;
+
+	(void)state;
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	run_script("setsid sh -c 'exec sleep 1000' > /dev/null 2>&1 & echo \"{\\\"pid\\\":$!}\"",
+		   5000);
+	pid = (pid_t)json_integer_value(json_object_get(got, "pid"));
+	json_decref(got);
+	assert_true(pid > 1);
+	assert_int_equal(helpers_status(&all, pid), -1);
+	kill(pid, SIGSEGV);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(helpers_status(&all, pid), 128 + SIGSEGV);
+	/* collected by then, with others after it */
+	pid = fork();
+	if (pid == 0)
+		_exit(5);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	helpers_reap(&all);
+	assert_int_equal(helpers_status(&all, pid), 5);
+}
+
+/* A descriptor, if it is given one, and the option that says so. */
+static void a_descriptor_is_handed_on(void **state)
+{
+	(void)state;
+	descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	option = "--monitor=3";
+	run_script("[ \"$3\" = --monitor=3 ] && [ -e /proc/self/fd/3 ] && cat", 5000);
+	close(descriptor);
+	descriptor = 0;
+	option = NULL;
+	assert_non_null(got);
+	json_decref(got);
+	run_script("[ -z \"$3\" ] && [ ! -e /proc/self/fd/9 ] && cat", 5000);
+	assert_non_null(got);
+	json_decref(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +222,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(its_own_end_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(input_need_not_be_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(missing_program, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_end_of_what_it_left_is_known, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_descriptor_is_handed_on, set_up, tear_down),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

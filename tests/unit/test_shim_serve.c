@@ -80,12 +80,14 @@ static const char vm_script[] =
 	"  echo $! > vmpid\n"
 	"  start=$(cut -d' ' -f22 /proc/$!/stat)\n"
 	"  "
-	"vm=\"{\\\"uid\\\":$(id -u),\\\"pid\\\":$!,\\\"start\\\":$start,\\\"vsock\\\":{\\\"transport\\\":\\\"vhost-"
+	"vm=\"{\\\"uid\\\":$(id "
+	"-u),\\\"pid\\\":$!,\\\"start\\\":$start,\\\"vsock\\\":{\\\"transport\\\":\\\"vhost-"
 	"user\\\"}}\"\n"
 	"  head -c 32 /dev/zero | tr '\\0' t > $box/token\n"
 	"  mkdir $box/vsock\n"
 	"  ln guest.sock $box/vsock/vsock.sock\n"
 	"  echo \"$vm\" > $box/vm.json\n"
+	"  : > $box/console.log\n"
 	"  sed \"s/}$/,\\\"vm\\\":$vm}/\" ;;\n"
 	"esac\n";
 

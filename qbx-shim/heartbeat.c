@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* heartbeat.c - does the guest's kernel still live? */
+#include "heartbeat.h"
+
+#include <errno.h>
+
+#include "guest.pb-c.h"
+#include "io.h"
+#include "log.h"
+#include "starved.h"
+
+#define BEAT_KVM_MS 800u /* from an answer to the next ping */
+#define BEAT_TCG_MS 4000u
+#define STEP_MS 100u  /* in which time is counted */
+#define KVM_MS 1100u  /* patience: with the beat and the end of QEMU, two seconds */
+#define TCG_MS 10000u /* an emulated guest may be slow beyond what can be seen from outside */
+#define DIAL_MS 60000u
+
+struct heartbeat {
+	struct heartbeat_of of;
+	loop_fn *hung;
+	void *arg;
+	struct watch *timer; /* to the next ping, or the next step */
+	struct dial *dial;
+	bool pinging, dialled, paused;
+	bool freed;		 /* while a ping was on its way */
+	unsigned long long last; /* io_now_us() of the last step */
+	unsigned long long silent_us;
+	struct starved qemu, helper, self;
+};
+
+static void ping(void *arg);
+
+static unsigned beat_ms(const struct heartbeat_of *of)
+{
+	return of->emulated ? BEAT_TCG_MS : BEAT_KVM_MS;
+}
+
+static void set_timer(struct heartbeat *h, unsigned ms, loop_fn *fn)
+{
+	struct qbx_err err = { 0 };
+
+	loop_remove(h->timer);
+	h->timer = loop_add_timer(h->of.loop, ms, fn, h, &err);
+	if (!h->timer)
+		log_warn("the guest is not watched any more: %s", err.msg);
+}
+
+/* ---- counting ---- */
+
+static void begin_count(struct heartbeat *h)
+{
+	h->silent_us = 0;
+	h->dialled = false;
+	h->last = io_now_us();
+	starved_begin(&h->qemu, h->of.qemu);
+	starved_begin(&h->self, getpid());
+	if (h->of.helper)
+		starved_begin(&h->helper, h->of.helper);
+}
+
+static void count(struct heartbeat *h)
+{
+	unsigned long long now = io_now_us(), step = now - h->last, starved;
+
+	h->last = now;
+	starved = starved_us(&h->qemu) + starved_us(&h->self);
+	if (h->of.helper)
+		starved += starved_us(&h->helper);
+	if (step > 2 * STEP_MS * 1000ull)
+		step = 2 * STEP_MS * 1000ull;
+	h->silent_us += step > starved ? step - starved : 0;
+}
+
+/* The guest's kernel has taken a connection: it lives, however busy its PID 1 may be. */
+static void on_dialled(void *arg, int fd, const struct qbx_err *err)
+{
+	struct heartbeat *h = arg;
+
+	h->dial = NULL;
+	if (fd < 0) {
+		log_debug("heartbeat: %s", err->msg);
+		return;
+	}
+	close(fd);
+	log_info("the guest's kernel lives, but its PID 1 is slow to answer");
+	begin_count(h);
+}
+
+static void dial(struct heartbeat *h)
+{
+	struct qbx_err err = { 0 };
+
+	h->dialled = true;
+	h->dial = guest_dial(h->of.loop, h->of.guest, GUEST_PORT_CONTROL, 0, DIAL_MS, on_dialled, h,
+			     &err);
+	if (!h->dial)
+		log_debug("heartbeat: %s", err.msg);
+}
+
+static void on_step(void *arg)
+{
+	struct heartbeat *h = arg;
+	unsigned long long patience_us = (h->of.emulated ? TCG_MS : KVM_MS) * 1000ull;
+
+	h->timer = NULL;
+	if (starved_stopped(h->of.qemu) || (h->of.helper && starved_stopped(h->of.helper)))
+		begin_count(h);
+	else
+		count(h);
+	if (h->silent_us >= patience_us) {
+		h->hung(h->arg);
+		return;
+	}
+	if (h->silent_us >= patience_us / 2 && !h->dialled && !h->dial)
+		dial(h);
+	set_timer(h, STEP_MS, on_step);
+}
+
+/* Nothing is looked at for an answer that comes as fast as most do. */
+static void on_first_step(void *arg)
+{
+	struct heartbeat *h = arg;
+
+	h->timer = NULL;
+	begin_count(h);
+	set_timer(h, STEP_MS, on_step);
+}
+
+/* ---- pings ---- */
+
+static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		    const char *message)
+{
+	struct heartbeat *h = arg;
+
+	(void)reply;
+	h->pinging = false;
+	if (h->freed) {
+		heartbeat_free(h);
+		return;
+	}
+	loop_remove(h->timer);
+	h->timer = NULL;
+	guest_dial_cancel(take_ptr(h->dial));
+	if (code == TTRPC_OK && !h->paused)
+		set_timer(h, beat_ms(&h->of), ping);
+	else if (code != TTRPC_OK && code != TTRPC_CANCELLED && code != TTRPC_UNAVAILABLE)
+		log_warn("the guest is not watched any more: ping: %s", message);
+}
+
+static void ping(void *arg)
+{
+	Qemubox__Guest__V1__PingRequest request = QEMUBOX__GUEST__V1__PING_REQUEST__INIT;
+	struct heartbeat *h = arg;
+
+	h->timer = NULL;
+	h->pinging = true;
+	set_timer(h, STEP_MS, on_first_step);
+	ttrpc_request(h->of.control, GUEST_SERVICE, "Ping", &request.base, 0,
+		      &qemubox__guest__v1__ping_response__descriptor, on_pong, h);
+}
+
+/* ---- the whole ---- */
+
+void heartbeat_pause(struct heartbeat *h, bool paused)
+{
+	if (h->paused == paused)
+		return;
+	h->paused = paused;
+	loop_remove(h->timer);
+	h->timer = NULL;
+	guest_dial_cancel(take_ptr(h->dial));
+	if (paused)
+		return;
+	if (h->pinging)
+		set_timer(h, STEP_MS, on_first_step);
+	else
+		set_timer(h, beat_ms(&h->of), ping);
+}
+
+struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,
+				  struct qbx_err *err)
+{
+	struct heartbeat *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		err_sys(err, ENOMEM, "watch the guest");
+		return NULL;
+	}
+	*h = (struct heartbeat){ .of = *of, .hung = hung, .arg = arg };
+	h->timer = loop_add_timer(of->loop, beat_ms(of), ping, h, err);
+	if (h->timer)
+		return h;
+	free(h);
+	return NULL;
+}
+
+void heartbeat_free(struct heartbeat *h)
+{
+	if (!h)
+		return;
+	loop_remove(h->timer);
+	h->timer = NULL;
+	guest_dial_cancel(take_ptr(h->dial));
+	h->freed = true;
+	if (!h->pinging)
+		free(h);
+}

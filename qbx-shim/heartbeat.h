@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * heartbeat.h - does the guest's kernel still live?
+ *
+ * Theory of Operation
+ *
+ * A Ping goes to the guest, and the next one a moment after its answer. While one is unanswered,
+ * time is counted against the guest, in small steps, of which counts only what could have been of use
+ * to it: not when the VM is paused or QEMU stopped, not while a thread of QEMU, the process that
+ * carries vsock or we ourselves waited for a processor, and not more than two steps when all of this
+ * host stood still. When half of its patience is gone, the guest is dialled as well: a connection is
+ * accepted by its kernel, so a guest whose PID 1 is only busy clears itself by that.
+ *
+ * A guest that has used all of the patience and given no sign has hung.
+ */
+#ifndef SHIM_HEARTBEAT_H
+#define SHIM_HEARTBEAT_H
+
+#include "guest.h"
+#include "loop.h"
+#include "ttrpc.h"
+
+struct heartbeat;
+
+/* What is watched. All of it outlives the heartbeat, but for a connection that is being freed. */
+struct heartbeat_of {
+	struct loop *loop;
+	struct ttrpc_conn *control;
+	const struct guest *guest;
+	pid_t qemu, helper; /* helper: what carries vsock, or 0 */
+	bool emulated;	    /* TCG: slow, and so given more patience */
+};
+
+/** heartbeat_start() - call @hung, once, from the loop, when the guest has hung. */
+struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,
+				  struct qbx_err *err) _must_check_;
+
+/** heartbeat_pause() - the VM stands still, or goes on. */
+void heartbeat_pause(struct heartbeat *h, bool paused);
+
+void heartbeat_free(struct heartbeat *h); /* NULL is allowed */
+
+#endif

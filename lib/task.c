@@ -12,6 +12,7 @@
 #define CREATE_MS 60000u
 #define START_MS 30000u
 #define KILL_MS 5000u
+#define UPDATE_MS 30000u
 
 /* ---- mounts of the document as messages ---- */
 
@@ -168,5 +169,20 @@ void task_kill(struct ttrpc_conn *guest, const char *id, const char *exec_id, ui
 	r.signal = signal;
 	r.all = all;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Kill", &r.base, KILL_MS,
+		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_update(struct ttrpc_conn *guest, const char *id, const char *resources, size_t len,
+		 ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__UpdateRequest r = QEMUBOX__TASK__UPDATE_REQUEST__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+
+	any.type_url = (char *)GUEST_RESOURCES_TYPE;
+	any.value.data = (uint8_t *)resources;
+	any.value.len = len;
+	r.id = (char *)id;
+	r.resources = &any;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Update", &r.base, UPDATE_MS,
 		      &qemubox__task__empty__descriptor, done, arg);
 }

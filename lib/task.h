@@ -49,4 +49,8 @@ void task_delete(struct ttrpc_conn *guest, const char *id, const char *exec_id, 
 void task_kill(struct ttrpc_conn *guest, const char *id, const char *exec_id, uint32_t signal,
 	       bool all, ttrpc_done_fn *done, void *arg);
 
+/** task_update() - Update: other limits, @resources being the text of linux.resources. */
+void task_update(struct ttrpc_conn *guest, const char *id, const char *resources, size_t len,
+		 ttrpc_done_fn *done, void *arg);
+
 #endif

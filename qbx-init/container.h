@@ -30,6 +30,7 @@ struct container {
 	char dir[sizeof(BUNDLE_ROOT) + 1 + BOX_NAME_MAX]; /* the bundle, here */
 	char *bundle;					  /* the bundle, as the host calls it */
 	char cgroup[SPEC_CGROUP_MAX];
+	uint64_t brake_kib; /* memory.high, while brake.c has set it */
 	struct process init;
 	struct ttrpc_call *call; /* waits for crun, or for init to end */
 	bool forgetting;	 /* while DELETING: crun is at it */
@@ -46,6 +47,10 @@ void container_delete(struct container *c, struct ttrpc_call *call);
 
 /** container_quiet() - an exec of it has ended: go on with what waited for that */
 void container_quiet(struct container *c);
+
+/* update.c */
+void container_update(struct container *c, struct ttrpc_call *call,
+		      const Qemubox__Task__UpdateRequest *r);
 
 /** container_unmount() - leave its file systems in order, for the machine is going down */
 void container_unmount(struct container *c);

@@ -37,7 +37,9 @@ struct vm {
 	struct container *containers; /* container.c */
 	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
 	struct ttrpc_conn *last_conn; /* the power goes when it closes */
+	struct watch *brake;	      /* brake.c: lets containers go when the host has forgotten */
 	struct cpus_wait *cpus_wait;  /* cpus.c: the call that waits for processors, or NULL */
+	bool promises;		      /* brake.c: more memory may be asked for than there is */
 	bool going_down;
 };
 

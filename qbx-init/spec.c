@@ -64,13 +64,19 @@ static int adapt_root(struct spec *s, struct qbx_err *err)
 	return 0;
 }
 
+/* @why: what the guest does not have. */
+static void drop(json_t *o, const char *key, const char *why)
+{
+	const char *value = json_string_value(json_object_get(o, key));
+
+	if (value && value[0])
+		log_info("%s \"%.64s\" is dropped: the guest has %s", key, value, why);
+	json_object_del(o, key);
+}
+
 static void drop_label(json_t *o, const char *key)
 {
-	const char *label = json_string_value(json_object_get(o, key));
-
-	if (label && label[0])
-		log_info("%s \"%.64s\" is dropped: the guest has no such policy", key, label);
-	json_object_del(o, key);
+	drop(o, key, "no such policy");
 }
 
 static int check_process(json_t *process, bool terminal, struct qbx_err *err)
@@ -316,9 +322,28 @@ static int adapt_cgroup(struct spec *s, json_t *linux_, struct qbx_err *err)
 	return 0;
 }
 
+/*
+ * Processors and memory nodes have the host's numbers: which of them the VM runs on is the host's to
+ * say, and the container may use all that the VM has.
+ */
+static int adapt_resources(json_t *resources, struct qbx_err *err)
+{
+	static const char *const objects[] = { "memory", "pids", "blockIO", "unified" };
+	json_t *cpu, *object;
+
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
+		if (member(resources, objects[i], JSON_OBJECT, &object, err) < 0)
+			return -1;
+	if (member(resources, "cpu", JSON_OBJECT, &cpu, err) < 0)
+		return -1;
+	drop(cpu, "cpus", "numbers of its own");
+	drop(cpu, "mems", "numbers of its own");
+	return 0;
+}
+
 static int adapt_linux(struct spec *s, struct qbx_err *err)
 {
-	json_t *linux_, *seccomp;
+	json_t *linux_, *seccomp, *resources;
 	const char *listener;
 	bool own_network;
 
@@ -331,7 +356,9 @@ static int adapt_linux(struct spec *s, struct qbx_err *err)
 		return err_hint(err,
 				"a VM cannot have the host's network: leave the host network out");
 	}
-	if (member(linux_, "seccomp", JSON_OBJECT, &seccomp, err) < 0)
+	if (member(linux_, "seccomp", JSON_OBJECT, &seccomp, err) < 0 ||
+	    member(linux_, "resources", JSON_OBJECT, &resources, err) < 0 ||
+	    adapt_resources(resources, err) < 0)
 		return -1;
 	if (seccomp && member_string(seccomp, "listenerPath", &listener, err) < 0)
 		return -1;
@@ -350,6 +377,19 @@ int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err
 	/* For tools on the host; some would steer crun. */
 	json_object_del(s->json, "annotations");
 	return 0;
+}
+
+json_t *spec_adapt_update(const char *text, size_t len, struct qbx_err *err)
+{
+	json_t *resources = json_parse(text, len, "resources", err);
+
+	if (resources && adapt_resources(resources, err) < 0) {
+		json_decref(resources);
+		return NULL;
+	}
+	/* Which devices there are is settled at Create, as other runtimes have it. */
+	json_object_del(resources, "devices");
+	return resources;
 }
 
 void spec_free(struct spec *s)

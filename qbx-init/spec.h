@@ -34,6 +34,12 @@ int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err
  */
 json_t *spec_process(const char *text, size_t len, bool terminal, struct qbx_err *err) _must_check_;
 
+/**
+ * spec_adapt_update() - the same of linux.resources alone, which is to replace what is in force
+ * Return: new reference, or NULL with @err (EX_DATAERR).
+ */
+json_t *spec_adapt_update(const char *text, size_t len, struct qbx_err *err) _must_check_;
+
 /** spec_free() - also fit for _cleanup_(spec_free). */
 void spec_free(struct spec *s);
 

@@ -7,48 +7,17 @@
  */
 #include "stats.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <string.h>
 
+#include "brake.h"
 #include "container.h"
 #include "cpulist.h"
+#include "field.h"
 #include "guest.pb-c.h"
 #include "io.h"
 
 #define TEXT_MAX 65536u
-
-static const char *find_line(const char *text, const char *line)
-{
-	size_t len = line ? strlen(line) : 0;
-
-	while (text && strncmp(text, line ? line : "", len)) {
-		text = strchr(text, '\n');
-		text = text ? text + 1 : NULL;
-	}
-	return text ? text + len : NULL;
-}
-
-int stats_field(const char *text, const char *line, const char *word, uint64_t *value)
-{
-	const char *at = find_line(text, line), *end, *found;
-	char *stop;
-
-	if (!at)
-		return -1;
-	end = strchrnul(at, '\n');
-	found = strstr(at, word);
-	if (!found || found > end)
-		return -1;
-	found += strlen(word);
-	found += strspn(found, " \t");
-	if (*found < '0' || *found > '9')
-		return -1;
-	errno = 0;
-	*value = strtoull(found, &stop, 10);
-	return errno || stop > end ? -1 : 0;
-}
 
 struct field {
 	const char *path, *line, *word;
@@ -62,7 +31,7 @@ static int read_field(const struct field *f, struct qbx_err *err)
 
 	if (io_read_file(AT_FDCWD, f->path, TEXT_MAX, &text, &len, err) < 0)
 		return -1;
-	if (stats_field(text, f->line, f->word, f->value) < 0)
+	if (field_number(text, f->line, f->word, f->value) < 0)
 		return err_code(err, EX_SOFTWARE, "%s: no %s%s", f->path, f->line ? f->line : "",
 				f->word);
 	return 0;
@@ -126,13 +95,15 @@ void stats_handle(struct ttrpc_call *call, const ProtobufCMessage *request, void
 {
 	Qemubox__Guest__V1__StatsResponse r = QEMUBOX__GUEST__V1__STATS_RESPONSE__INIT;
 	Qemubox__Guest__V1__ContainerStats list[CONTAINERS_MAX], *slots[CONTAINERS_MAX];
+	const Qemubox__Guest__V1__StatsRequest *asked =
+		(const Qemubox__Guest__V1__StatsRequest *)request;
 	struct qbx_err err = { 0 };
 
-	(void)request;
 	if (read_guest(&r, &err) < 0) {
 		ttrpc_fail_err(call, &err);
 		return;
 	}
+	brake_set(arg, asked->memory_grows, r.memory_total_kib);
 	read_containers(arg, &r, list, slots);
 	ttrpc_reply(call, &r.base);
 }

@@ -248,6 +248,15 @@ static void connect_(struct ttrpc_call *call, const ProtobufCMessage *request, v
 	ttrpc_reply(call, &reply.base);
 }
 
+static void update(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__UpdateRequest *r = (const Qemubox__Task__UpdateRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_update(c, call, r);
+}
+
 static void ping(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	Qemubox__Guest__V1__PingResponse r = QEMUBOX__GUEST__V1__PING_RESPONSE__INIT;
@@ -278,6 +287,7 @@ const struct ttrpc_method task_methods[] = {
 	TASK("Pids", pids_request, pids),
 	TASK("CloseIO", close_iorequest, close_io),
 	TASK("Connect", connect_request, connect_),
+	TASK("Update", update_request, update),
 	GUEST("Shutdown", shutdown_request, shutdown_handle),
 	GUEST("Ping", ping_request, ping),
 	GUEST("Stats", stats_request, stats_handle),

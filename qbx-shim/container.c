@@ -51,6 +51,7 @@ void container_free(struct container *c)
 	free(c->id);
 	free(c->bundle);
 	free(c->spec);
+	json_decref(c->resources);
 	free(c);
 }
 

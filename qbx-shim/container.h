@@ -66,6 +66,7 @@ struct container {
 	bool failed; /* while CREATING: it is being undone, because of */
 	struct qbx_err why;
 
+	json_t *resources; /* what Update has said so far, or NULL; owned */
 	bool exited;
 	uint32_t exit_status;
 	struct timespec exited_at;
@@ -98,6 +99,12 @@ void container_sandbox_down(struct container *c, const struct qbx_err *err);
 
 /** timestamp() - for a message; valid as long as @m. */
 Google__Protobuf__Timestamp *timestamp(Google__Protobuf__Timestamp *m, const struct timespec *at);
+
+/* update.c */
+
+/** container_update() - other limits: in the guest, and the VM follows where it has to grow. */
+void container_update(struct container *c, struct ttrpc_call *call,
+		      const Qemubox__Task__UpdateRequest *request);
 
 /* create.c */
 

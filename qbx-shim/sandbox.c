@@ -15,6 +15,7 @@
 #include "log.h"
 #include "monitor.h"
 #include "proc.h"
+#include "scale.h"
 
 #define CONTROL_MS 10000u /* for the guest to take the control connection */
 #define GRACE_MS 1000u	  /* for QEMU to end, and so to say why, when the guest has gone quiet */
@@ -74,6 +75,7 @@ static void forget_vm(struct sandbox *s)
 	ttrpc_free(take_ptr(s->control));
 	monitor_free(take_ptr(s->monitor));
 	console_free(take_ptr(s->console));
+	scale_free(take_ptr(s->scale));
 }
 
 static void lost(struct sandbox *s, const struct qbx_err *err)
@@ -258,6 +260,11 @@ static void on_control(void *arg, int fd, const struct qbx_err *err)
 		return;
 	}
 	sandbox_time(s, "dial", s->mark);
+	s->scale = scale_new(s, &own);
+	if (!s->scale) {
+		lost(s, &own);
+		return;
+	}
 	s->state = SANDBOX_UP;
 	watch_guest(s);
 	s->ops->up(s->arg);
@@ -402,6 +409,36 @@ struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox
 	if (run(s, &fs_prepare, on_fs, &second) < 0)
 		s->early = second;
 	return s;
+}
+
+/* ---- another size ---- */
+
+static void on_resized(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+	struct qbx_err own = { .stage = "qbx-vm" };
+
+	s->helpers--;
+	if (s->state == SANDBOX_STOPPING && s->helpers == 0)
+		begin_undo(s);
+	if (s->state != SANDBOX_UP)
+		return;
+	if (doc && merge(s, doc, "vm", &own) < 0)
+		err = &own;
+	scale_resized(s->scale, err);
+}
+
+int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc, struct qbx_err *err)
+{
+	const struct helper_spec spec = { .program = "qbx-vm",
+					  .verb = "resize",
+					  .option = option,
+					  .timeout_ms = SCALE_RESIZE_MS };
+
+	if (helper_run(&s->shim->helpers, &spec, doc, on_resized, s, err) < 0)
+		return -1;
+	s->helpers++;
+	return 0;
 }
 
 /* ---- the way down ---- */

@@ -69,6 +69,7 @@ struct sandbox {
 	struct guest guest;
 	struct dial *dial;
 	struct ttrpc_conn *control; /* while UP, or NULL when it has just gone */
+	struct scale *scale;	    /* while UP */
 	struct watch *grace;	    /* runs after sandbox_suspect() */
 	struct qbx_err suspicion;
 	uint32_t next_stream;
@@ -89,6 +90,14 @@ struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox
 /** sandbox_suspect() - the guest failed us: unless QEMU's end explains it first, ops->lost follows.
  */
 void sandbox_suspect(struct sandbox *s, const char *why);
+
+/**
+ * sandbox_resize() - have "qbx-vm resize" run; scale_resized() follows, while UP
+ * @option: what size, or NULL for what @doc asks
+ * Return: 0, or -1 with @err and nothing started.
+ */
+int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc,
+		   struct qbx_err *err) _must_check_;
 
 /** sandbox_kill() - end QEMU at once; ops->lost follows. */
 void sandbox_kill(struct sandbox *s, const char *why);

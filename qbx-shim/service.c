@@ -3,7 +3,7 @@
  * service.c - containerd.task.v2.Task and containerd.task.v3.Task
  *
  * The two differ in nothing but their name. A method that is not in the table is answered with
- * UNIMPLEMENTED: Exec, ResizePty, Pause, Resume, Checkpoint, Update, Stats.
+ * UNIMPLEMENTED: Exec, ResizePty, Pause, Resume, Checkpoint, Stats.
  */
 #include <string.h>
 
@@ -147,6 +147,15 @@ static void on_close_io(struct ttrpc_call *call, const ProtobufCMessage *request
 	ttrpc_reply(call, &empty.base);
 }
 
+static void on_update(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__UpdateRequest *r = (const Qemubox__Task__UpdateRequest *)request;
+	struct container *c = find(arg, call, r->id, "");
+
+	if (c)
+		container_update(c, call, r);
+}
+
 static void on_shutdown(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	struct shim *shim = arg;
@@ -174,6 +183,7 @@ void service_disconnected(struct shim *shim)
 	{ service, "Connect",  &qemubox__task__connect_request__descriptor,  on_connect },      \
 	{ service, "CloseIO",  &qemubox__task__close_iorequest__descriptor,  on_close_io },     \
 	{ service, "Pids",     &qemubox__task__pids_request__descriptor,     on_pids },         \
+	{ service, "Update",   &qemubox__task__update_request__descriptor,   on_update },       \
 	{ service, "Shutdown", &qemubox__task__shutdown_request__descriptor, on_shutdown }
 
 const struct ttrpc_method service_methods[] = {

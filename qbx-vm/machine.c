@@ -126,8 +126,9 @@ static void add_memory(struct argv *a, const struct vm_spec *spec)
 	if (!grows(spec))
 		return;
 	add(a, "-object");
-	add(a, "memory-backend-%s,id=more,size=%uM,reserve=off", backend,
-	    spec->memory_max_mib - spec->memory_mib);
+	/* For private memory QEMU would look at the host's policy in /proc, which it cannot see. */
+	add(a, "memory-backend-%s,id=more,size=%uM%s", backend,
+	    spec->memory_max_mib - spec->memory_mib, spec->vhost_user ? ",reserve=off" : "");
 }
 
 void machine_argv(struct argv *a, const struct vm_spec *spec)

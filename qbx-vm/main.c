@@ -16,12 +16,16 @@ static const struct cli_verb *const verbs[] = {
 	&verb_list,
 	&verb_events,
 	&verb_size,
+	&verb_resize,
 	&verb_check,
 	NULL,
 };
 /* clang-format on */
 
 static const struct cli_opt opts[] = {
+	{ "vcpus", "N", "resize: have so many processors", offsetof(struct vm_options, vcpus) },
+	{ "memory-mib", "N", "resize: have so much memory",
+	  offsetof(struct vm_options, memory_mib) },
 	{ "report", "FILE", "run: write the document, with its timings, to FILE at the end",
 	  offsetof(struct vm_options, report) },
 	{ "monitor", "FD",

@@ -7,6 +7,7 @@
  *   guestctl start|state|wait|pids|delete|closeio|connect DIR ID
  *   guestctl kill DIR ID SIGNAL [all]
  *   guestctl shutdown DIR
+ *   guestctl stats DIR [grows]
  *
  * DIR is where vsock/vsock.sock is and where boot leaves the token. run connects its own stdin, stdout
  * and stderr and exits with the container's status. A call that fails prints "code N: message";
@@ -214,6 +215,8 @@ static void print_message(const ProtobufCMessage *m, const char *prefix)
 			print_message(*(ProtobufCMessage *const *)at, f->name);
 		else if (f->type == PROTOBUF_C_TYPE_STRING)
 			printf("%s%s=%s\n", prefix, f->name, *(char *const *)at);
+		else if (f->type == PROTOBUF_C_TYPE_UINT64)
+			printf("%s%s=%" PRIu64 "\n", prefix, f->name, *(const uint64_t *)at);
 		else if (f->type == PROTOBUF_C_TYPE_INT64)
 			printf("%s%s=%" PRId64 "\n", prefix, f->name, *(const int64_t *)at);
 		else if (f->type != PROTOBUF_C_TYPE_MESSAGE && f->type != PROTOBUF_C_TYPE_BYTES)
@@ -487,6 +490,15 @@ static void shutdown_(struct ctl *ctl)
 		      &qemubox__guest__v1__shutdown_response__descriptor, on_answer, ctl);
 }
 
+static void stats(struct ctl *ctl)
+{
+	Qemubox__Guest__V1__StatsRequest r = QEMUBOX__GUEST__V1__STATS_REQUEST__INIT;
+
+	r.memory_grows = ctl->id[0] != '\0';
+	ttrpc_request(ctl->conn, GUEST_SERVICE, "Stats", &r.base, PATIENCE_MS,
+		      &qemubox__guest__v1__stats_response__descriptor, on_answer, ctl);
+}
+
 static void on_lost(void *arg, struct ttrpc_conn *conn)
 {
 	struct ctl *ctl = arg;
@@ -533,6 +545,8 @@ static void on_control(void *arg, int fd, const struct qbx_err *failure)
 		pause_(ctl);
 	else if (!strcmp(v, "shutdown"))
 		shutdown_(ctl);
+	else if (!strcmp(v, "stats"))
+		stats(ctl);
 	else
 		finish(ctl, EX_USAGE);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What tests of a whole VM need beside the toolkit.
-E2E_PROGRAMS := $(BUILD)/tests/e2e/guestctl
+E2E_PROGRAMS := $(BUILD)/tests/e2e/guestctl $(BUILD)/tests/e2e/shimctl
 
 $(BUILD)/tests/e2e/%: $(BUILD)/tests/e2e/%.o $(BUILD)/lib.a
 	$(call say,LD,$@)

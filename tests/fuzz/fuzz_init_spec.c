@@ -6,6 +6,19 @@
 
 #include "qbx-init/spec.c"
 
+/* The same bytes as resources: no processor of the host is left in what is accepted. */
+static void check_update(const uint8_t *data, size_t size)
+{
+	struct qbx_err err = { 0 };
+	json_t *resources = spec_adapt_update((const char *)data, size, &err);
+
+	if (!resources && !err.msg[0])
+		abort();
+	if (json_object_get(json_object_get(resources, "cpu"), "cpus"))
+		abort();
+	json_decref(resources);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(spec_free) struct spec s = { .id = "box", .rootfs = "/run/qbx/box/rootfs" };
@@ -18,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	process = spec_process((const char *)data, size, false, &refused);
 	if (!process == !refused.code)
 		abort();
+	check_update(data, size);
 	if (spec_adapt(&s, (const char *)data, size, &err) < 0) {
 		if (!err.msg[0])
 			abort();

@@ -244,10 +244,56 @@ static void an_exec_has_a_process_of_its_own(void **state)
 	}
 }
 
+static void processors_are_not_the_hosts(void **state)
+{
+	json_t *cpu;
+	struct spec s;
+
+	(void)state;
+	accepts(&s, "{" PROCESS ",\"linux\":{" NAMESPACES
+		    ",\"resources\":{\"cpu\":{\"cpus\":\"6-7\",\"mems\":\"1\",\"quota\":5}}}}");
+	cpu = json_object_get(json_object_get(json_object_get(s.json, "linux"), "resources"),
+			      "cpu");
+	assert_null(json_object_get(cpu, "cpus"));
+	assert_null(json_object_get(cpu, "mems"));
+	assert_int_equal(json_integer_value(json_object_get(cpu, "quota")), 5);
+	spec_free(&s);
+	refuses("{" PROCESS ",\"linux\":{" NAMESPACES ",\"resources\":{\"cpu\":[]}}}", "cpu");
+}
+
+static json_t *update(const char *text, struct qbx_err *err)
+{
+	memset(err, 0, sizeof(*err));
+	return spec_adapt_update(text, strlen(text), err);
+}
+
+static void an_update_is_resources_alone(void **state)
+{
+	static const char *const bad[] = { "", "[]", "{\"memory\":7}", "{\"cpu\":\"all\"}" };
+	struct qbx_err err;
+	json_t *resources;
+
+	(void)state;
+	resources = update("{\"memory\":{\"limit\":7},\"devices\":[{\"allow\":true}],"
+			   "\"cpu\":{\"cpus\":\"3\"}}",
+			   &err);
+	assert_non_null(resources);
+	assert_null(json_object_get(resources, "devices"));
+	assert_int_equal(json_object_size(json_object_get(resources, "cpu")), 0);
+	assert_int_equal(json_object_size(json_object_get(resources, "memory")), 1);
+	json_decref(resources);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_null(update(bad[i], &err));
+		assert_int_equal(err.code, EX_DATAERR);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_the_guests_place),
+		cmocka_unit_test(processors_are_not_the_hosts),
+		cmocka_unit_test(an_update_is_resources_alone),
 		cmocka_unit_test(keeps_what_the_guest_can_do),
 		cmocka_unit_test(refuses_what_only_the_host_has),
 		cmocka_unit_test(drops_hooks_that_are_none),

@@ -209,7 +209,7 @@ fails() {
 	grep -q 'setpriv .* --reuid=$uid .* vhost-device-vsock --guest-cid 3 ' "$T/plan"
 	# what the shell makes of the line is what QEMU would be given
 	eval "set -- $(grep '^.*qemu-system-x86_64 ' "$T/plan")"
-	[[ " $* " == *" fd=6,set=6 -add-fd fd=7,set=7 "*" driver=file,node-name=file0,read-only=on,filename=/dev/fdset/6 "* ]]
+	[[ " $* " == *" fd=8,set=8 -add-fd fd=9,set=9 "*" driver=file,node-name=file0,read-only=on,filename=/dev/fdset/8 "* ]]
 	[ ! -e "$T/run" ]
 }
 
@@ -286,7 +286,7 @@ valid() {
 @test "a malformed document is one line and leaves nothing" {
 	while IFS=$'\t' read -r says doc; do
 		echo "$doc" > "$T/bad.json"
-		for verb in start run stop status size; do
+		for verb in start run stop pause events status size; do
 			code=65
 			[ "$verb" != run ] || code=125
 			fails "$code" "$says" "$verb" --box "$T/bad.json"
@@ -311,7 +311,7 @@ valid() {
 }
 
 @test "help names every verb, and wrong usage is 64" {
-	for verb in start run stop status size check; do
+	for verb in start run exec stop pause resume status list events size check; do
 		qbx-vm --help | grep -q "qbx-vm $verb "
 	done
 	fails 64 'unknown verb' fly

@@ -28,14 +28,16 @@
 
 #define OUTPUT_MAX JSON_FILE_MAX
 
-/* The steps back, and what each may take of the 5 seconds, in milliseconds. */
+#define DELETE_MS 4700 /* of containerd's 5 seconds */
+
+/* The steps back, and what each has to leave of the time for those after it, in milliseconds. */
 static const struct {
 	const char *program, *verb;
-	int timeout_ms;
+	int later_ms;
 } steps[] = {
-	{ "qbx-vm", "stop", 2000 },
-	{ "qbx-fs", "release", 1200 },
-	{ "qbx-net", "del", 1500 },
+	{ "qbx-vm", "stop", 2700 },
+	{ "qbx-fs", "release", 1500 },
+	{ "qbx-net", "del", 0 },
 };
 
 /*
@@ -89,14 +91,17 @@ static void kill_vm(int dirfd, pid_t *pid)
 static int undo(const struct config *cfg, const struct box *box, struct qbx_err *err)
 {
 	_cleanup_free_ char *doc = json_dumps(box->doc, JSON_COMPACT);
+	unsigned long long begun = io_now_us();
 	int failed = 0;
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "undo box %s", box->key);
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int left_ms = DELETE_MS - (int)((io_now_us() - begun) / 1000) - steps[i].later_ms;
 		struct qbx_err e = { 0 };
 
-		if (step_back(steps[i].program, steps[i].verb, steps[i].timeout_ms, doc, &e) == 0)
+		if (step_back(steps[i].program, steps[i].verb, left_ms > 0 ? left_ms : 0, doc,
+			      &e) == 0)
 			continue;
 		log_error("%s: %s %s: %s", box->key, steps[i].program, steps[i].verb, e.msg);
 		if (!failed)

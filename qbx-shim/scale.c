@@ -199,7 +199,9 @@ static void on_timer(void *arg)
 
 	sc->timer = NULL;
 	request.memory_grows = sc->size.memory_mib < sc->policy.limits.memory_max_mib;
-	if (sc->sandbox->control)
+	if (sc->sandbox->paused)
+		look_again(sc, POLICY_IDLE_MS);
+	else if (sc->sandbox->control)
 		ttrpc_request(sc->sandbox->control, GUEST_SERVICE, "Stats", &request.base, ASK_MS,
 			      &qemubox__guest__v1__stats_response__descriptor, on_sample, sc);
 }

@@ -57,8 +57,8 @@ static int read_plugged(struct plugged *p, struct talk *t, struct qbx_err *err)
 		if (id && !strcmp(id, VM_ID_MEMORY))
 			return take_device(p, data, err);
 	}
-	return err_code(err, EX_UNAVAILABLE, "its memory cannot change: there is no %s",
-			VM_ID_MEMORY);
+	err_code(err, EX_UNAVAILABLE, "its memory cannot change: there is no %s", VM_ID_MEMORY);
+	return -1;
 }
 
 static bool is_change(void *arg, const char *name, const json_t *data)
@@ -92,7 +92,7 @@ static int request(struct talk *t, uint64_t bytes, struct qbx_err *err)
 
 static int change(struct resize *r, struct talk *t, unsigned mib, struct qbx_err *err)
 {
-	struct plugged p;
+	struct plugged p = { .block = 1 };
 	uint64_t wanted;
 
 	if (read_plugged(&p, t, err) < 0)

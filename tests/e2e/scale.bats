@@ -3,6 +3,7 @@
 # A VM follows the load of its guest, by itself and by hand, within its limits.
 # What is in single quotes is for the shell in the container.
 # shellcheck disable=SC2016
+# shellcheck disable=SC2154 # boxes.bash sets them
 
 bats_require_minimum_version 1.5.0
 

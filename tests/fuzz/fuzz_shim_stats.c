@@ -10,7 +10,7 @@ static const struct policy_limits limits = { 1, 8, 512, 4096 };
 static void step(struct policy *p, struct policy_size *size, const uint8_t *data, size_t len)
 {
 	struct qbx_err err = { 0 };
-	struct stats s;
+	struct stats s = { 0 };
 
 	if (stats_decode(&s, data, len, &err) < 0) {
 		if (!err.code)

@@ -41,12 +41,13 @@ rss() {
 	awk '/^VmHWM/ { print $2 }' "/proc/$(shim_of "$1")/status"
 }
 
-# attack ID CMD - run it until it says "done", look at the shim, end it
+# attack ID CMD [FILE] - run it, with FILE for standard input, until it says "done", look at the
+# shim, end it
 attack() {
 	local id=$1
 	start_neighbour
 	mkfifo "$id"
-	box --privileged "$id" sh -c "$2"'; echo done; exec sleep 1000' > "$id" &
+	box --privileged "$id" sh -c "$2"'; echo done; exec sleep 1000' < "${3:-/dev/null}" > "$id" &
 	attacker=$!
 	exec 7< "$id"
 	while read -r -u 7 -t 80 line && [ "$line" != "done" ]; do
@@ -96,22 +97,18 @@ layers() {
 	[ "$(cat console.kib)" -lt 2048 ]
 }
 
-@test "opens a thousand vsock connections, to every port of ours" {
-	attack vsock '
-		n=0
-		while [ $n -lt 250 ]; do
-			for port in 1023 1024 1025 $((n + 1)); do
-				head -c 4096 /dev/urandom | timeout 5 socat -u - VSOCK-CONNECT:2:$port 2> /dev/null &
-			done
-			n=$((n + 1))
-			[ $((n % 25)) -ne 0 ] || wait
-		done
-		wait'
+@test "opens a thousand vsock connections, to ports of the host and of its own VM" {
+	program=$BATS_TEST_DIRNAME/../../${QBX_BUILD%-san}/tests/e2e/vsockflood
+	attack vsock "head -c $(stat -c %s "$program") > /flood; chmod 755 /flood; /flood" "$program"
+	grep '^[0-9]* tried$' said
+	[ "$(sed -n 's/ tried$//p' said)" -gt 500 ]
+	# Nobody listens any more: a guest that is up has no business with the host.
+	[ "$(sed -n 's/ stood$//p' said)" -eq 0 ]
 }
 
-@test "dials the control port of its own VM, to say that it is the host" {
+@test "dials the ports of its own VM, to say that it is the host" {
 	attack forger '
-		for cid in 1 2 3 4294967295; do
+		for cid in 1 3 4294967295; do
 			for port in 1024 1025; do
 				head -c 4096 /dev/zero | timeout 5 socat -t 2 - VSOCK-CONNECT:$cid:$port && echo "in at $cid:$port"
 			done

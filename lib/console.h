@@ -26,7 +26,7 @@ struct console *console_keep(struct loop *loop, int dirfd, size_t max,
 
 void console_free(struct console *c); /* NULL is allowed */
 
-#define CONSOLE_REST_MS 50u
+#define CONSOLE_REST_MS 100u
 
 /**
  * console_tail() - the last bytes of both files together, NUL-terminated; "" when there are none

@@ -9,7 +9,6 @@
 #include "log.h"
 
 #define ASK_MS 5000u
-#define AT_ONCE_MS 1u /* before there is a container; its start is not counted as load */
 #define RETRY_FIRST_MS 10000u
 #define RETRY_MAX_MS 300000u
 
@@ -224,7 +223,11 @@ struct scale *scale_new(struct sandbox *s, struct qbx_err *err)
 	sc->sandbox = s;
 	sc->size = (struct policy_size){ l.vcpus_min, l.memory_min_mib };
 	policy_init(&sc->policy, &l);
-	look_again(sc, AT_ONCE_MS);
+	/* A guest whose memory can grow has to know before there is a container. */
+	if (l.memory_max_mib > l.memory_min_mib)
+		on_timer(sc);
+	else
+		look_again(sc, POLICY_BUSY_MS);
 	return sc;
 }
 

@@ -33,13 +33,14 @@ program() {
 	chmod +x "$T/bin/$1"
 }
 
-# A vhost-device-vsock with a guest behind it. Variables change its ways: GAP, seconds between bind and
-# listen; HELLO, what the guest says; VERSION, of its hello; DELAY, seconds before it.
+# daemon [WAY=VALUE]... - a vhost-device-vsock with a guest behind it. Its ways: GAP, seconds between
+# bind and listen; HELLO, what the guest says; VERSION, of its hello; DELAY, seconds before it; BOOT, a
+# file for the answer.
 daemon() {
-	cat > "$T/bin/vhost-device-vsock" <<- 'END'
-		#!/usr/bin/env python3
-		import os, socket, struct, sys, time
-		env = os.environ.get
+	printf '#!/usr/bin/env python3\nways = "%s"\n' "$*" > "$T/bin/vhost-device-vsock"
+	cat >> "$T/bin/vhost-device-vsock" <<- 'END'
+		import socket, struct, time
+		env = dict(way.split("=") for way in ways.split()).get
 		vhost = socket.socket(socket.AF_UNIX)
 		vhost.bind("vhost.sock")
 		time.sleep(float(env("GAP", "0")))
@@ -72,7 +73,8 @@ fails() {
 }
 
 @test "start writes the document that the schema describes, and stop undoes it" {
-	BOOT=boot qbx-vm start < "$T/box.json" > "$T/out"
+	daemon BOOT=boot
+	qbx-vm start < "$T/box.json" > "$T/out"
 	python3 - "$BATS_TEST_DIRNAME/../schema/vm.json" "$T/out" <<- 'END'
 		import json, sys, jsonschema
 		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
@@ -118,7 +120,8 @@ fails() {
 
 @test "a daemon that takes its time between bind and listen is waited for" {
 	for gap in 0 0.01 0.3; do
-		GAP=$gap qbx-vm start --box "$T/box.json" > /dev/null
+		daemon GAP="$gap"
+		qbx-vm start --box "$T/box.json" > /dev/null
 		qbx-vm stop --box "$T/box.json" > /dev/null
 	done
 }
@@ -139,21 +142,26 @@ fails() {
 
 @test "a QEMU that ends early is quoted" {
 	program qemu-system-x86_64 'echo "qemu: warning: x" >&2; echo "qemu: cannot do it" >&2; exit 3'
-	DELAY=30 fails 69 'QEMU failed with status 3: qemu: cannot do it' start --box "$T/box.json"
+	daemon DELAY=30
+	fails 69 'QEMU failed with status 3: qemu: cannot do it' start --box "$T/box.json"
 }
 
 @test "the kernel's panic is quoted when the guest ends" {
 	program qemu-system-x86_64 'printf "Kernel panic - not syncing: oh\nrebooting\n" >&3'
-	DELAY=30 fails 69 'Kernel panic - not syncing: oh' start --box "$T/box.json"
+	daemon DELAY=30
+	fails 69 'Kernel panic - not syncing: oh' start --box "$T/box.json"
 }
 
 @test "a guest of another version, or that talks rubbish, is not let in" {
-	VERSION=2 fails 65 'version 2' start --box "$T/box.json"
-	HELLO=GET/HTTP fails 69 'length' start --box "$T/box.json"
+	daemon VERSION=2
+	fails 65 'version 2' start --box "$T/box.json"
+	daemon HELLO=GET/HTTP
+	fails 69 'length' start --box "$T/box.json"
 }
 
 @test "SIGTERM while the guest boots undoes everything" {
-	DELAY=100 qbx-vm start --box "$T/box.json" > "$T/out" 2> "$T/err" &
+	daemon DELAY=100
+	qbx-vm start --box "$T/box.json" > "$T/out" 2> "$T/err" &
 	pid=$!
 	until grep -qs '"pid".*helper' "$dir/vm.json"; do sleep 0.05; done
 	kill -TERM "$pid"
@@ -165,7 +173,8 @@ fails() {
 }
 
 @test "after kill -9 while the guest boots, stop finds everything" {
-	DELAY=100 qbx-vm start --box "$T/box.json" &
+	daemon DELAY=100
+	qbx-vm start --box "$T/box.json" &
 	pid=$!
 	until grep -qs '"pid".*helper' "$dir/vm.json"; do sleep 0.05; done
 	kill -KILL "$pid"
@@ -174,7 +183,8 @@ fails() {
 }
 
 @test "stop in the middle of a start ends both" {
-	DELAY=100 qbx-vm start --box "$T/box.json" 2> "$T/err" &
+	daemon DELAY=100
+	qbx-vm start --box "$T/box.json" 2> "$T/err" &
 	pid=$!
 	until grep -qs '"pid".*helper' "$dir/vm.json"; do sleep 0.05; done
 	qbx-vm stop --box "$T/box.json" > /dev/null

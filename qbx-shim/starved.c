@@ -20,7 +20,7 @@ static bool read_proc(const char *path, char *buf, size_t size)
 	return n > 0;
 }
 
-/* The state in a stat file: 'R', 'S', 'T', …; '?' when it cannot be read. */
+/* The state in a stat file: 'R', 'D', 'S', 'T', …; '?' when it cannot be read. */
 static char state_of(const char *path)
 {
 	char text[512];
@@ -55,7 +55,7 @@ static uint64_t waited_us(const struct starved *s, const struct starved_thread *
 	if (s->pid == getpid())
 		return waited; /* we run, and have all of it */
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)s->pid, (int)now->tid);
-	if (ran < took_us && took_us - ran > waited && state_of(path) == 'R')
+	if (ran < took_us && took_us - ran > waited && strchr("RD", state_of(path)))
 		waited = took_us - ran;
 	return waited;
 }

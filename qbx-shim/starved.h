@@ -27,7 +27,8 @@ void starved_begin(struct starved *s, pid_t pid);
 /**
  * starved_us() - for how long, since the last look, did its worst thread wait for a processor?
  * Source: /proc/PID/task/TID/schedstat, nanoseconds on a processor and on a run queue. A wait that
- * still lasts is not in there yet: a thread that is runnable, and did not run, has waited.
+ * still lasts is not in there yet: a thread that is runnable (R) or waits for a disk (D), and did not
+ * run, has waited.
  * A process that has gone, and a kernel without that file, give 0.
  */
 uint64_t starved_us(struct starved *s);

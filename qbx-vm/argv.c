@@ -29,7 +29,7 @@ static void take(struct argv *a, char *word)
 	a->v[a->n] = NULL;
 }
 
-void add(struct argv *a, const char *fmt, ...)
+void argv_add(struct argv *a, const char *fmt, ...)
 {
 	char *word;
 	va_list ap;
@@ -88,11 +88,11 @@ static void add_confinement(struct argv *a, const struct vm_spec *spec)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		add(a, "%s", words[i]);
+		argv_add(a, "%s", words[i]);
 	if (spec->relaxed & CONFINE_SECCOMP)
 		return;
-	add(a, "-sandbox");
-	add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	argv_add(a, "-sandbox");
+	argv_add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 }
 
 static void add_kernel(struct argv *a, const struct vm_spec *spec)
@@ -101,37 +101,37 @@ static void add_kernel(struct argv *a, const struct vm_spec *spec)
 
 	if (vm_cmdline(spec, line, sizeof(line)) < 0)
 		a->failed = true;
-	add(a, "-kernel");
-	add(a, "%s", spec->kernel);
-	add(a, "-initrd");
-	add(a, "%s", spec->initrd);
-	add(a, "-append");
-	add(a, "%s", line);
+	argv_add(a, "-kernel");
+	argv_add(a, "%s", spec->kernel);
+	argv_add(a, "-initrd");
+	argv_add(a, "%s", spec->initrd);
+	argv_add(a, "-append");
+	argv_add(a, "%s", line);
 }
 
 /* The guest's console is a file of ours, opened by us; QEMU only appends to it. */
 static void add_console(struct argv *a, const struct vm_spec *spec)
 {
-	add(a, "-add-fd");
-	add(a, "fd=%d,set=%d", VM_FD_CONSOLE, VM_FD_CONSOLE);
-	add(a, "-chardev");
-	add(a, "file,id=console,path=/dev/fdset/%d,append=on", VM_FD_CONSOLE);
-	add(a, "-device");
-	add(a, "virtio-serial-%s,max_ports=1", machine_bus(spec));
-	add(a, "-device");
-	add(a, "virtconsole,chardev=console");
+	argv_add(a, "-add-fd");
+	argv_add(a, "fd=%d,set=%d", VM_FD_CONSOLE, VM_FD_CONSOLE);
+	argv_add(a, "-chardev");
+	argv_add(a, "file,id=console,path=/dev/fdset/%d,append=on", VM_FD_CONSOLE);
+	argv_add(a, "-device");
+	argv_add(a, "virtio-serial-%s,max_ports=1", machine_bus(spec));
+	argv_add(a, "-device");
+	argv_add(a, "virtconsole,chardev=console");
 	if (!spec->debug)
 		return;
-	add(a, "-serial");
-	add(a, "stdio");
+	argv_add(a, "-serial");
+	argv_add(a, "stdio");
 }
 
 static void add_monitor(struct argv *a, const char *name, int fd, bool listening)
 {
-	add(a, "-chardev");
-	add(a, "socket,id=%s,fd=%d%s", name, fd, listening ? ",server=on,wait=off" : "");
-	add(a, "-mon");
-	add(a, "chardev=%s,mode=control", name);
+	argv_add(a, "-chardev");
+	argv_add(a, "socket,id=%s,fd=%d%s", name, fd, listening ? ",server=on,wait=off" : "");
+	argv_add(a, "-mon");
+	argv_add(a, "chardev=%s,mode=control", name);
 }
 
 /*
@@ -149,14 +149,14 @@ static void add_monitors(struct argv *a, const struct vm_spec *spec)
 static void add_vsock(struct argv *a, const struct vm_spec *spec)
 {
 	if (spec->vhost_user) {
-		add(a, "-chardev");
-		add(a, "socket,id=vsock,fd=%d", VM_FD_VSOCK);
-		add(a, "-device");
-		add(a, "vhost-user-vsock-%s,chardev=vsock", machine_bus(spec));
+		argv_add(a, "-chardev");
+		argv_add(a, "socket,id=vsock,fd=%d", VM_FD_VSOCK);
+		argv_add(a, "-device");
+		argv_add(a, "vhost-user-vsock-%s,chardev=vsock", machine_bus(spec));
 	} else {
-		add(a, "-device");
-		add(a, "vhost-vsock-%s,guest-cid=%u,vhostfd=%d", machine_bus(spec), spec->cid,
-		    VM_FD_VSOCK);
+		argv_add(a, "-device");
+		argv_add(a, "vhost-vsock-%s,guest-cid=%u,vhostfd=%d", machine_bus(spec), spec->cid,
+			 VM_FD_VSOCK);
 	}
 }
 
@@ -165,13 +165,13 @@ static void add_link(struct argv *a, const struct vm_spec *spec, size_t i)
 	const struct vm_link *l = &spec->links[i];
 	int fd = vm_link_fd(spec, i);
 
-	add(a, "-netdev");
+	argv_add(a, "-netdev");
 	if (l->vhost)
-		add(a, "tap,id=link%zu,fd=%d,vhost=on,vhostfd=%d", i, fd, fd + 1);
+		argv_add(a, "tap,id=link%zu,fd=%d,vhost=on,vhostfd=%d", i, fd, fd + 1);
 	else
-		add(a, "tap,id=link%zu,fd=%d,vhost=off", i, fd);
-	add(a, "-device");
-	add(a, "virtio-net-%s,netdev=link%zu,mac=%s", machine_bus(spec), i, l->mac);
+		argv_add(a, "tap,id=link%zu,fd=%d,vhost=off", i, fd);
+	argv_add(a, "-device");
+	argv_add(a, "virtio-net-%s,netdev=link%zu,mac=%s", machine_bus(spec), i, l->mac);
 }
 
 /* A disk comes as a descriptor, and so does each extent of a VMDK, whose description names those. */
@@ -182,23 +182,23 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 	int fd = vm_disk_fd(spec, i);
 
 	for (int set = fd; set < vm_disk_fd(spec, i + 1); set++) {
-		add(a, "-add-fd");
-		add(a, "fd=%d,set=%d", set, set);
+		argv_add(a, "-add-fd");
+		argv_add(a, "fd=%d,set=%d", set, set);
 	}
-	add(a, "-blockdev");
-	add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro, fd);
-	add(a, "-blockdev");
-	add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu", d->vmdk ? "vmdk" : "raw", i,
-	    ro, i);
-	add(a, "-device");
-	add(a, "virtio-blk-%s,drive=disk%zu,serial=%s", machine_bus(spec), i, d->serial);
+	argv_add(a, "-blockdev");
+	argv_add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro, fd);
+	argv_add(a, "-blockdev");
+	argv_add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu",
+		 d->vmdk ? "vmdk" : "raw", i, ro, i);
+	argv_add(a, "-device");
+	argv_add(a, "virtio-blk-%s,drive=disk%zu,serial=%s", machine_bus(spec), i, d->serial);
 }
 
 char **vm_argv(const struct vm_spec *spec)
 {
 	struct argv a = { 0 };
 
-	add(&a, "%s", spec->qemu);
+	argv_add(&a, "%s", spec->qemu);
 	machine_argv(&a, spec);
 	add_confinement(&a, spec);
 	add_kernel(&a, spec);

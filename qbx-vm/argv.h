@@ -14,7 +14,7 @@ struct argv {
 	bool failed; /* memory was short, or a word did not fit: said once, at the end */
 };
 
-/** add() - one more word, formatted. */
-void add(struct argv *a, const char *fmt, ...) _printf_(2, 3);
+/** argv_add() - one more word, formatted. */
+void argv_add(struct argv *a, const char *fmt, ...) _printf_(2, 3);
 
 #endif

@@ -80,8 +80,9 @@ static void add_microvm(struct argv *a, const struct vm_spec *spec)
 	const char *clocks =
 		spec->accel == ACCEL_KVM ? "pit=off,pic=off,rtc=off" : "pit=on,pic=on,rtc=on";
 
-	add(a, "microvm,accel=%s,acpi=off,x-option-roms=off,%s,isa-serial=%s,memory-backend=mem",
-	    accel_name(spec->accel), clocks, spec->debug ? "on" : "off");
+	argv_add(a,
+		 "microvm,accel=%s,acpi=off,x-option-roms=off,%s,isa-serial=%s,memory-backend=mem",
+		 accel_name(spec->accel), clocks, spec->debug ? "on" : "off");
 }
 
 /*
@@ -92,23 +93,23 @@ static void add_q35(struct argv *a, const struct vm_spec *spec)
 {
 	const char *clocks = spec->accel == ACCEL_KVM ? "pit=off,pic=off" : "pit=on,pic=on";
 
-	add(a,
-	    "q35,accel=%s,acpi=on,%s,hpet=off,i8042=off,sata=off,smbus=off,smm=off,usb=off,"
-	    "vmport=off,graphics=off,memory-backend=mem",
-	    accel_name(spec->accel), clocks);
-	add(a, "-bios");
-	add(a, "qboot.rom");
+	argv_add(a,
+		 "q35,accel=%s,acpi=on,%s,hpet=off,i8042=off,sata=off,smbus=off,smm=off,usb=off,"
+		 "vmport=off,graphics=off,memory-backend=mem",
+		 accel_name(spec->accel), clocks);
+	argv_add(a, "-bios");
+	argv_add(a, "qboot.rom");
 }
 
 static void add_processors(struct argv *a, const struct vm_spec *spec)
 {
 	unsigned present = machine_plugs_vcpus(spec) ? spec->vcpus : spec->vcpus_max;
 
-	add(a, "-cpu");
-	add(a, spec->accel == ACCEL_KVM ? "host" : "max");
-	add(a, "-smp");
-	add(a, "cpus=%u,maxcpus=%u,sockets=1,cores=%u,threads=1", present, spec->vcpus_max,
-	    spec->vcpus_max);
+	argv_add(a, "-cpu");
+	argv_add(a, spec->accel == ACCEL_KVM ? "host" : "max");
+	argv_add(a, "-smp");
+	argv_add(a, "cpus=%u,maxcpus=%u,sockets=1,cores=%u,threads=1", present, spec->vcpus_max,
+		 spec->vcpus_max);
 }
 
 /* A vhost-user device reads the guest's memory from another process. */
@@ -116,24 +117,24 @@ static void add_memory(struct argv *a, const struct vm_spec *spec)
 {
 	const char *backend = spec->vhost_user ? "memfd,share=on" : "ram";
 
-	add(a, "-m");
+	argv_add(a, "-m");
 	if (grows(spec))
-		add(a, "size=%uM,maxmem=%uM", spec->memory_mib, spec->memory_max_mib);
+		argv_add(a, "size=%uM,maxmem=%uM", spec->memory_mib, spec->memory_max_mib);
 	else
-		add(a, "size=%uM", spec->memory_mib);
-	add(a, "-object");
-	add(a, "memory-backend-%s,id=mem,size=%uM", backend, spec->memory_mib);
+		argv_add(a, "size=%uM", spec->memory_mib);
+	argv_add(a, "-object");
+	argv_add(a, "memory-backend-%s,id=mem,size=%uM", backend, spec->memory_mib);
 	if (!grows(spec))
 		return;
-	add(a, "-object");
+	argv_add(a, "-object");
 	/* For private memory QEMU would look at the host's policy in /proc, which it cannot see. */
-	add(a, "memory-backend-%s,id=more,size=%uM%s", backend,
-	    spec->memory_max_mib - spec->memory_mib, spec->vhost_user ? ",reserve=off" : "");
+	argv_add(a, "memory-backend-%s,id=more,size=%uM%s", backend,
+		 spec->memory_max_mib - spec->memory_mib, spec->vhost_user ? ",reserve=off" : "");
 }
 
 void machine_argv(struct argv *a, const struct vm_spec *spec)
 {
-	add(a, "-machine");
+	argv_add(a, "-machine");
 	if (spec->machine == MACHINE_Q35)
 		add_q35(a, spec);
 	else
@@ -145,19 +146,19 @@ void machine_argv(struct argv *a, const struct vm_spec *spec)
 void machine_devices(struct argv *a, const struct vm_spec *spec)
 {
 	if (machine_has_balloon(spec)) {
-		add(a, "-device");
-		add(a,
-		    "virtio-balloon-%s,id=" VM_ID_BALLOON
-		    ",free-page-reporting=on,deflate-on-oom=on",
-		    machine_bus(spec));
+		argv_add(a, "-device");
+		argv_add(a,
+			 "virtio-balloon-%s,id=" VM_ID_BALLOON
+			 ",free-page-reporting=on,deflate-on-oom=on",
+			 machine_bus(spec));
 	}
 	if (grows(spec)) {
-		add(a, "-device");
-		add(a, "virtio-mem-pci,id=" VM_ID_MEMORY ",memdev=more,requested-size=0");
+		argv_add(a, "-device");
+		argv_add(a, "virtio-mem-pci,id=" VM_ID_MEMORY ",memdev=more,requested-size=0");
 	}
 	if (spec->machine == MACHINE_Q35) {
-		add(a, "-device");
-		add(a, "pvpanic-pci");
+		argv_add(a, "-device");
+		argv_add(a, "pvpanic-pci");
 	}
 }
 

@@ -11,12 +11,13 @@
 #include "json.h"
 #include "sock.h"
 
-#define COMMAND_MAX 80u
+#define COMMAND_MAX 1024u
 #define DRAIN_MAX 16u /* reads */
 
 struct pending {
 	struct pending *next;
 	struct watch *timer;
+	const char *command;
 	qmp_done_fn *done; /* NULL: its time was up, the reply is for nobody */
 	void *arg;
 };
@@ -41,7 +42,6 @@ int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
 	       struct qbx_err *err)
 {
 	json_auto_t *j = NULL;
-	const char *desc;
 	json_t *e;
 
 	*body = NULL;
@@ -57,9 +57,7 @@ int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
 		*body = json_incref(j);
 	} else if ((e = json_object_get(j, "error"))) {
 		*kind = QMP_ERROR;
-		desc = json_string_value(json_object_get(e, "desc"));
-		return err_code(err, EX_DATAERR, "QEMU: %.300s",
-				desc ? desc : "an error without text");
+		*body = json_incref(e);
 	} else if ((e = json_object_get(j, "return"))) {
 		*kind = QMP_RETURN;
 		*body = json_incref(e);
@@ -116,23 +114,32 @@ static void end(struct qmp *q, const struct qbx_err *why)
 
 /* ---- what comes ---- */
 
-static void answer(struct qmp *q, json_t *ret, const struct qbx_err *err)
+/* The reply to the first command that waits. Return: 0, or -1 with @err: there is none. */
+static int answer(struct qmp *q, enum qmp_kind kind, json_t *body, struct qbx_err *err)
 {
-	struct pending *p = unlink_first(q);
+	const char *desc = json_string_value(json_object_get(body, "desc"));
+	struct qbx_err refused = { 0 };
+	struct pending *p;
 
+	if (!q->first)
+		return err_code(err, EX_DATAERR, "QEMU's monitor: a reply to no command%s%.300s",
+				desc ? ": " : "", desc ? desc : "");
+	p = unlink_first(q);
+	if (kind == QMP_ERROR)
+		err_code(&refused, EX_UNAVAILABLE, "QEMU: %s: %.300s", p->command,
+			 desc ? desc : "an error without text");
 	if (p->done)
-		p->done(p->arg, ret, err);
+		p->done(p->arg, refused.code ? NULL : body, refused.code ? &refused : NULL);
 	free(p);
+	return 0;
 }
 
 /* One line. Return: 0, or -1 with @err: whoever speaks there is not to be listened to. */
 static int take_line(struct qmp *q, const char *line, size_t len, struct qbx_err *err)
 {
-	struct qbx_err refused = { 0 };
 	unsigned long long now = io_now_us();
 	enum qmp_kind kind;
 	json_auto_t *body = NULL;
-	int ret;
 
 	if (now - q->second >= 1000000) {
 		q->second = now;
@@ -140,17 +147,11 @@ static int take_line(struct qmp *q, const char *line, size_t len, struct qbx_err
 	}
 	if (++q->lines > QMP_RATE_MAX)
 		return err_code(err, EX_DATAERR, "QEMU's monitor: a flood of messages");
-	ret = qmp_decode(line, len, &kind, &body, &refused);
-	if ((ret < 0 && kind != QMP_ERROR) || (kind == QMP_RETURN && !q->first) ||
-	    (kind == QMP_ERROR && !q->first)) {
-		*err = refused;
-		return err->code
-			       ? -1
-			       : err_code(err, EX_DATAERR, "QEMU's monitor: a reply to no command");
-	}
+	if (qmp_decode(line, len, &kind, &body, err) < 0)
+		return -1;
 	if (kind == QMP_RETURN || kind == QMP_ERROR)
-		answer(q, body, ret < 0 ? &refused : NULL);
-	else if (kind == QMP_EVENT && q->event)
+		return answer(q, kind, body, err);
+	if (kind == QMP_EVENT && q->event)
 		q->event(q->arg, json_string_value(json_object_get(body, "event")), body);
 	return 0;
 }
@@ -232,19 +233,38 @@ static void append(struct qmp *q, struct pending *p)
 	q->npending++;
 }
 
-int qmp_request(struct qmp *q, const char *command, unsigned timeout_ms, qmp_done_fn *done,
-		void *arg, struct qbx_err *err)
+/* Return: how long the line is, or -1 with @err. */
+static int compose(char line[COMMAND_MAX], const char *command, const json_t *arguments,
+		   struct qbx_err *err)
 {
+	_cleanup_free_ char *text = json_dumps(arguments, JSON_COMPACT);
+	int len;
+
+	if (arguments && !text)
+		return err_sys(err, ENOMEM, "QEMU's monitor: %s", command);
+	len = snprintf(line, COMMAND_MAX, "{\"execute\":\"%s\"%s%s}\n", command,
+		       text ? ",\"arguments\":" : "", text ? text : "");
+	if (len >= (int)COMMAND_MAX)
+		return err_sys(err, E2BIG, "QEMU's monitor: %s", command);
+	return len;
+}
+
+int qmp_request(struct qmp *q, const char *command, json_t *arguments, unsigned timeout_ms,
+		qmp_done_fn *done, void *arg, struct qbx_err *err)
+{
+	json_auto_t *args = arguments;
 	char line[COMMAND_MAX];
-	int len = snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n", command);
+	int len = compose(line, command, args, err);
 	struct pending *p;
 
+	if (len < 0)
+		return -1;
 	if (q->npending >= QMP_PENDING_MAX)
 		return err_code(err, EX_TEMPFAIL, "QEMU's monitor does not answer");
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_sys(err, ENOMEM, "QEMU's monitor: %s", command);
-	*p = (struct pending){ .done = done, .arg = arg };
+	*p = (struct pending){ .command = command, .done = done, .arg = arg };
 	if (timeout_ms)
 		p->timer = loop_add_timer(q->loop, timeout_ms, on_late, p, err);
 	if (timeout_ms && !p->timer) {
@@ -285,7 +305,7 @@ struct qmp *qmp_new(struct loop *loop, int fd, qmp_event_fn *event, qmp_closed_f
 	q->closed = closed;
 	q->arg = arg;
 	/* It may be said before the greeting has come: QEMU reads it after that. */
-	if (qmp_request(q, "qmp_capabilities", 0, on_negotiated, NULL, err) == 0)
+	if (qmp_request(q, "qmp_capabilities", NULL, 0, on_negotiated, NULL, err) == 0)
 		q->watch = loop_add_fd(loop, fd, EPOLLIN, on_readable, q, err);
 	if (q->watch)
 		return q;

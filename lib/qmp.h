@@ -25,9 +25,9 @@ enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };
 
 /**
  * qmp_decode() - one line of QEMU's monitor
- * @body: set to a new reference of what was returned or, for an event, of the whole message, whose
- *        "event" is a string; else NULL
- * Return: 0, or -1 with @err (EX_DATAERR; for QMP_ERROR too, with QEMU's text).
+ * @body: set to a new reference of what was returned, of what QEMU has against it, of whatever type,
+ *        or, for an event, of the whole message, whose "event" is a string; else NULL
+ * Return: 0, or -1 with @err (EX_DATAERR).
  */
 int qmp_decode(const char *line, size_t len, enum qmp_kind *kind, json_t **body,
 	       struct qbx_err *err) _must_check_;
@@ -56,18 +56,22 @@ struct qmp *qmp_new(struct loop *loop, int fd, qmp_event_fn *event, qmp_closed_f
 /** qmp_free() - close, without calling back; commands that wait are forgotten. NULL is allowed. */
 void qmp_free(struct qmp *q);
 
-/** qmp_done_fn - a command was answered (@err NULL, @ret borrowed), or failed. */
+/**
+ * qmp_done_fn - a command was answered (@err NULL, @ret borrowed), or failed
+ * What QEMU refuses is EX_UNAVAILABLE, with its text.
+ */
 typedef void qmp_done_fn(void *arg, json_t *ret, const struct qbx_err *err);
 
 /**
- * qmp_request() - one command without arguments
+ * qmp_request() - one command
  * @command: a literal
+ * @arguments: taken, also by a failure; NULL for none. They may be too long (E2BIG).
  * @timeout_ms: 0 for none
  * @done: called once, from the loop, unless qmp_free() comes first
  * Return: 0, or -1 with @err.
  */
-int qmp_request(struct qmp *q, const char *command, unsigned timeout_ms, qmp_done_fn *done,
-		void *arg, struct qbx_err *err) _must_check_;
+int qmp_request(struct qmp *q, const char *command, json_t *arguments, unsigned timeout_ms,
+		qmp_done_fn *done, void *arg, struct qbx_err *err) _must_check_;
 
 /** qmp_drain() - handle now what has arrived already: QEMU has ended, and this may say why. */
 void qmp_drain(struct qmp *q);

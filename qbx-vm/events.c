@@ -52,7 +52,8 @@ static void on_answer(void *arg, json_t *ret, const struct qbx_err *err)
 static int listen_to(struct listener *l, int fd, struct qbx_err *err)
 {
 	l->qmp = qmp_new(l->loop, fd, on_event, on_closed, l, err);
-	if (!l->qmp || qmp_request(l->qmp, "query-status", VM_QUIT_MS, on_answer, l, err) < 0 ||
+	if (!l->qmp ||
+	    qmp_request(l->qmp, "query-status", NULL, VM_QUIT_MS, on_answer, l, err) < 0 ||
 	    loop_run(l->loop, err) < 0)
 		return -1;
 	*err = l->err;

@@ -12,7 +12,6 @@
 
 #include "log.h"
 #include "resize.h"
-#include "talk.h"
 
 #define CHANGE_MS 6000u
 #define MIB (UINT64_C(1) << 20)
@@ -121,15 +120,14 @@ static int change(struct resize *r, struct talk *t, unsigned mib, struct qbx_err
 
 int memory_set(struct resize *r, unsigned mib, struct qbx_err *err)
 {
-	struct talk t;
+	struct talk *t;
 	int rc;
 
 	if (!r->q35)
 		return err_code(err, EX_UNAVAILABLE, "a microvm keeps the memory it has, %u MiB",
 				r->memory_mib);
-	rc = talk_begin(&t, r->dirfd, err);
-	if (rc == 0)
-		rc = change(r, &t, mib, err);
-	talk_end(&t);
+	t = talk_begin(r->dirfd, err);
+	rc = t ? change(r, t, mib, err) : -1;
+	talk_end(t);
 	return rc;
 }

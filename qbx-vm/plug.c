@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "resize.h"
-#include "talk.h"
 
 #define UNPLUG_MS 5000u
 #define ID_PREFIX "/machine/peripheral/"
@@ -173,11 +172,9 @@ static int plug(struct talk *t, unsigned n, struct qbx_err *err)
 
 int plug_cpus(const struct resize *r, unsigned n, struct qbx_err *err)
 {
-	struct talk t;
-	int rc = talk_begin(&t, r->dirfd, err);
+	struct talk *t = talk_begin(r->dirfd, err);
+	int rc = t ? plug(t, n, err) : -1;
 
-	if (rc == 0)
-		rc = plug(&t, n, err);
-	talk_end(&t);
+	talk_end(t);
 	return rc;
 }

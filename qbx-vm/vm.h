@@ -509,6 +509,33 @@ json_t *status_report(const struct config *cfg, const struct box *box, unsigned 
 json_t *qmp_execute(int dirfd, const char *command, unsigned timeout_ms,
 		    struct qbx_err *err) _must_check_;
 
+/* Several commands, and events between them. */
+struct talk;
+
+/** talk_begin() - connect to the box's qmp.sock. Return: what talk_end() ends, or NULL with @err. */
+struct talk *talk_begin(int dirfd, struct qbx_err *err) _must_check_;
+void talk_end(struct talk *t); /* NULL is allowed */
+
+/**
+ * talk_ask() - a command and its answer
+ * @arguments: taken; NULL for none
+ * Return: what was returned, a new reference, or NULL with @err.
+ */
+json_t *talk_ask(struct talk *t, const char *command, json_t *arguments,
+		 struct qbx_err *err) _must_check_;
+
+/** talk_is_fn - is this the event that is awaited? @data is its "data", borrowed, or NULL. */
+typedef bool talk_is_fn(void *arg, const char *name, const json_t *data);
+
+/** talk_expect() - from now on look out for an event; it may come before the next answer. */
+void talk_expect(struct talk *t, talk_is_fn *is, void *arg);
+
+/**
+ * talk_await() - until that event has come, after which nothing is expected
+ * Return: 0, or -1 with @err (err->sys is ETIMEDOUT after @timeout_ms).
+ */
+int talk_await(struct talk *t, unsigned timeout_ms, struct qbx_err *err) _must_check_;
+
 /* ---- spec.c ---- */
 
 /**

@@ -34,8 +34,7 @@ static void line(const uint8_t *data, size_t size)
 	json_t *body;
 	int ret = qmp_decode((const char *)data, size, &kind, &body, &err);
 
-	if ((ret < 0) != (err.code != 0) ||
-	    (body && (ret < 0 || (kind != QMP_RETURN && kind != QMP_EVENT))))
+	if ((ret < 0) != (err.code != 0) || !body != (ret < 0 || kind == QMP_GREETING))
 		abort();
 	json_decref(body);
 }
@@ -49,7 +48,7 @@ static void conversation(struct loop *loop, const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0)
 		abort();
 	q = qmp_new(loop, ends[0], on_event, on_closed, &q, &err);
-	if (!q || qmp_request(q, "query-status", 0, on_answer, NULL, &err) < 0)
+	if (!q || qmp_request(q, "query-status", NULL, 0, on_answer, NULL, &err) < 0)
 		abort();
 	if (send(ends[1], data, size, MSG_NOSIGNAL) < 0 && size > 0 && errno != EAGAIN)
 		abort();

@@ -6,9 +6,8 @@
 
 #include "qbx-vm/memory.c"
 
-int talk_begin(struct talk *t, int dirfd, struct qbx_err *err)
+struct talk *talk_begin(int dirfd, struct qbx_err *err)
 {
-	(void)t;
 	(void)dirfd;
 	(void)err;
 	abort(); /* no target here talks */

@@ -31,6 +31,22 @@ struct cpus_wait {
 	struct watch *watch, *timer;
 };
 
+int cpus_read(const char *name, uint64_t *set, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	size_t len;
+	int n;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/%s", name);
+	if (io_read_file(AT_FDCWD, path, 4096, &text, &len, err) < 0)
+		return -1;
+	n = cpulist_parse(err_clean(text), set, CPUS_MAX);
+	return n < 0 ? err_code(err, EX_SOFTWARE, "%s: \"%.80s\" is no list of processors", path,
+				text)
+		     : n;
+}
+
 static int set_online(unsigned cpu, bool online, struct qbx_err *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -58,20 +74,22 @@ static uint64_t first_of(uint64_t set, unsigned n)
 static int apply(unsigned wanted, unsigned *online, unsigned *present, struct qbx_err *err)
 {
 	uint64_t on, there, goal;
+	int n = cpus_read("present", &there, err);
 
-	if (cpulist_read("present", &there, err) < 0 || cpulist_read("online", &on, err) < 0)
+	if (n < 0 || cpus_read("online", &on, err) < 0)
 		return -1;
+	*present = (unsigned)n;
 	goal = first_of(there, wanted);
-	for (unsigned cpu = 1; cpu < CPULIST_MAX; cpu++) {
+	for (unsigned cpu = 1; cpu < CPUS_MAX; cpu++) {
 		uint64_t bit = UINT64_C(1) << cpu;
 
 		if ((goal ^ on) & there & bit && set_online(cpu, goal & bit, err) < 0)
 			return -1;
 	}
-	if (cpulist_read("online", &on, err) < 0)
+	n = cpus_read("online", &on, err);
+	if (n < 0)
 		return -1;
-	*online = cpulist_count(on);
-	*present = cpulist_count(there);
+	*online = (unsigned)n;
 	return 0;
 }
 
@@ -176,9 +194,9 @@ void cpus_handle(struct ttrpc_call *call, const ProtobufCMessage *request, void 
 	struct qbx_err err = { 0 };
 	unsigned online, present;
 
-	if (r->online == 0 || r->online > CPULIST_MAX)
+	if (r->online == 0 || r->online > CPUS_MAX)
 		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "%u processors are not 1 to %u", r->online,
-			   CPULIST_MAX);
+			   CPUS_MAX);
 	else if (vm->cpus_wait)
 		ttrpc_fail(call, TTRPC_UNAVAILABLE, "another call waits for processors");
 	else if (apply(r->online, &online, &present, &err) < 0)

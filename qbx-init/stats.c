@@ -12,7 +12,7 @@
 
 #include "brake.h"
 #include "container.h"
-#include "cpulist.h"
+#include "cpus.h"
 #include "field.h"
 #include "guest.pb-c.h"
 #include "io.h"
@@ -47,15 +47,18 @@ static int read_guest(Qemubox__Guest__V1__StatsResponse *r, struct qbx_err *err)
 		{ "/proc/meminfo", "MemTotal:", "", &r->memory_total_kib },
 		{ "/proc/meminfo", "MemAvailable:", "", &r->memory_available_kib },
 	};
-	uint64_t online, present;
+	uint64_t set;
+	int online, present;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (read_field(&fields[i], err) < 0)
 			return -1;
-	if (cpulist_read("online", &online, err) < 0 || cpulist_read("present", &present, err) < 0)
+	online = cpus_read("online", &set, err);
+	present = online < 0 ? -1 : cpus_read("present", &set, err);
+	if (present < 0)
 		return -1;
-	r->cpus_online = cpulist_count(online);
-	r->cpus_present = cpulist_count(present);
+	r->cpus_online = (unsigned)online;
+	r->cpus_present = (unsigned)present;
 	r->uptime_us = io_now_us();
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpulist.h"
 #include "io.h"
 #include "vm.h"
 
@@ -20,44 +21,6 @@
 
 #define OURS "io.qemubox."
 #define CRI "io.kubernetes.cri.sandbox-"
-
-/* ---- cpuset ---- */
-
-/* A number below CPUS_MAX. Return: what follows it, or NULL. */
-static const char *take_cpu(const char *text, unsigned *n)
-{
-	*n = 0;
-	if (!isdigit((unsigned char)*text))
-		return NULL;
-	for (; isdigit((unsigned char)*text); text++) {
-		*n = *n * 10 + (unsigned)(*text - '0');
-		if (*n >= CPUS_MAX)
-			return NULL;
-	}
-	return text;
-}
-
-int limits_cpuset(const char *list, unsigned *count)
-{
-	bool seen[CPUS_MAX] = { false };
-	unsigned first, last;
-
-	*count = 0;
-	for (;; list++) {
-		list = take_cpu(list, &first);
-		last = first;
-		if (list && *list == '-')
-			list = take_cpu(list + 1, &last);
-		if (!list || last < first)
-			return -1;
-		for (unsigned i = first; i <= last; i++) {
-			*count += !seen[i];
-			seen[i] = true;
-		}
-		if (*list != ',')
-			return *list ? -1 : 0;
-	}
-}
 
 /* ---- linux.resources ---- */
 
@@ -81,14 +44,19 @@ static int take_cpuset(const json_t *cpu, unsigned *count, struct qbx_err *err)
 {
 	const json_t *value = json_object_get(cpu, "cpus");
 	const char *list = json_string_value(value);
+	uint64_t set[CPUS_MAX / 64];
 	char shown[80];
+	int n;
 
-	if (!value || json_is_null(value) || (list && !list[0]))
+	if (!value || json_is_null(value))
 		return 0;
 	if (!list)
 		return err_code(err, EX_DATAERR, "linux.resources.cpu.cpus must be a string");
-	if (limits_cpuset(list, count) == 0)
+	n = cpulist_parse(list, set, CPUS_MAX);
+	if (n >= 0) {
+		*count = (unsigned)n;
 		return 0;
+	}
 	snprintf(shown, sizeof(shown), "%s", list);
 	return err_code(err, EX_DATAERR,
 			"linux.resources.cpu.cpus: \"%s\" is no list of processors like \"0-3,8\"",

@@ -245,9 +245,6 @@ int limits_read(struct limits *l, const json_t *spec, struct qbx_err *err) _must
 /** limits_meminfo() - a value of this /proc/meminfo text, in MiB, or 0. @key is with its colon. */
 uint64_t limits_meminfo(const char *meminfo, const char *key);
 
-/** limits_cpuset() - how many processors "0-3,8" lists. Return: 0, or -1 if it is no such list. */
-int limits_cpuset(const char *list, unsigned *count);
-
 /** limits_make() - all of it, of a box on this host. */
 int limits_make(struct limits *l, const struct config *cfg, const struct box *box,
 		struct qbx_err *err) _must_check_;

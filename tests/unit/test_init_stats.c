@@ -1,36 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the guest reads from the kernel: lists of processors, and numbers in text. */
+/* What the guest reads from the kernel: numbers in text. */
 #include "unit.h"
 
-#include "qbx-init/cpulist.c"
 #include "qbx-init/field.c"
-
-static void lists_of_processors(void **state)
-{
-	static const struct {
-		const char *text;
-		uint64_t set;
-	} good[] = {
-		{ "0\n", 1 },
-		{ "0-3\n", 0xf },
-		{ "0,2-3,7\n", 0x8d },
-		{ "\n", 0 },
-		{ "", 0 },
-		{ "63\n", UINT64_C(1) << 63 },
-		{ "0-63", ~UINT64_C(0) },
-	};
-	static const char *const bad[] = { "64", "0-64", "3-1", "a",	"0,",
-					   "0-", "0 1",	 "-1",	"0\n1", "99999999999999999999" };
-	uint64_t set;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		assert_int_equal(cpulist_parse(good[i].text, &set), 0);
-		assert_true(set == good[i].set);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(cpulist_parse(bad[i], &set), -1);
-}
 
 static void numbers_in_text(void **state)
 {
@@ -70,7 +42,6 @@ static void numbers_that_are_not_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists_of_processors),
 		cmocka_unit_test(numbers_in_text),
 		cmocka_unit_test(numbers_that_are_not_there),
 	};

@@ -387,41 +387,6 @@ static void malformed_values_are_refused_by_name(void **state)
 	}
 }
 
-static void cpusets_are_counted(void **state)
-{
-	static const struct {
-		const char *list;
-		int count;
-	} cases[] = {
-		{ "0", 1 },
-		{ "0-3", 4 },
-		{ "0-3,8", 5 },
-		{ "8,0-3,2-4", 6 },
-		{ "8191", 1 },
-		{ "0-8191", 8192 },
-		{ "8192", -1 },
-		{ "", -1 },
-		{ ",", -1 },
-		{ "0,", -1 },
-		{ "3-0", -1 },
-		{ "0-", -1 },
-		{ "-3", -1 },
-		{ "0 ", -1 },
-		{ "0-3:1/2", -1 },
-		{ "a", -1 },
-		{ "99999999999999999999", -1 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		unsigned count;
-		int ret = limits_cpuset(cases[i].list, &count);
-
-		if (ret < 0 ? cases[i].count >= 0 : (int)count != cases[i].count)
-			fail_msg("\"%s\": %d %u", cases[i].list, ret, count);
-	}
-}
-
 static void meminfo_is_read(void **state)
 {
 	static const char text[] = "MemTotal:       24683520 kB\nMemFree:  1024 kB\n"
@@ -478,7 +443,6 @@ int main(void)
 		cmocka_unit_test(a_sandbox_is_as_large_as_its_containers),
 		cmocka_unit_test(our_annotations_are_read),
 		cmocka_unit_test(malformed_values_are_refused_by_name),
-		cmocka_unit_test(cpusets_are_counted),
 		cmocka_unit_test(meminfo_is_read),
 		cmocka_unit_test(the_document_s_machine_comes_before_the_annotation_s),
 	};

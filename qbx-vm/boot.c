@@ -205,9 +205,7 @@ static int boot(struct boot *b, struct qbx_err *err)
 
 	vm->notify = on_notify;
 	vm->notify_arg = b;
-	b->deadline = loop_add_timer(vm->loop,
-				     vm->spec.accel == ACCEL_KVM ? VM_BOOT_KVM_MS : VM_BOOT_TCG_MS,
-				     on_deadline, b, err);
+	b->deadline = loop_add_timer(vm->loop, VM_BOOT_MS, on_deadline, b, err);
 	if (!b->deadline || spawn_all(b, err) < 0)
 		return -1;
 	phase_mark(&vm->phases, "spawn");

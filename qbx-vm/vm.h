@@ -28,8 +28,7 @@
 #define VM_DISKS_MAX 16u
 
 /* Bounds, in milliseconds. */
-#define VM_BOOT_KVM_MS 120000u /* so is one on a hypervisor that is itself a guest */
-#define VM_BOOT_TCG_MS 120000u /* an emulated guest on a busy machine is slow, not stuck */
+#define VM_BOOT_MS 120000u /* an emulated or a nested guest may be slow, not stuck */
 #define VM_DIAL_MS 10000u
 #define VM_RPC_MS 30000u
 #define VM_SHUTDOWN_MS 3000u /* the guest ends itself */

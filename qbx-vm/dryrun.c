@@ -87,10 +87,17 @@ static void print_cgroup(const struct vm_spec *spec)
 	print_limit("memory.max", "%" PRIu64, l.memory);
 	print_limit("memory.oom.group", "1");
 	print_limit("pids.max", "%u", l.pids);
-	if (l.cpu_quota_us)
-		print_limit("cpu.max", "'%" PRIu64 " %" PRIu64 "'", l.cpu_quota_us,
-			    l.cpu_period_us);
 	print_limit("cgroup.procs", "$$");
+}
+
+static void print_quota(const struct vm_spec *spec)
+{
+	struct cgroup_limits l = hold_limits(spec);
+
+	if (!spec->cgroup[0] || !l.cpu_quota_us)
+		return;
+	printf("# when its guest is ready:\n");
+	print_limit("cpu.max", "'%" PRIu64 " %" PRIu64 "'", l.cpu_quota_us, l.cpu_period_us);
 }
 
 static void print_daemon(const struct vm_spec *spec)
@@ -122,6 +129,7 @@ int plan_print(const struct vm_spec *spec, const struct config *cfg, struct qbx_
 	print_root(spec, spec->accel == ACCEL_KVM ? ", /dev/kvm, its kernel and initrd"
 						  : ", its kernel and initrd");
 	print_command(stdout, spec, spec->netns, (const char *const *)argv);
+	print_quota(spec);
 	strv_free(argv);
 	return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 }

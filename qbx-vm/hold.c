@@ -70,6 +70,7 @@ int hold_take(struct vm *vm, struct qbx_err *err)
 	struct claim_range uids = { VM_CLAIM_UID, vm->cfg->uid_first, vm->cfg->uid_count };
 	struct cgroup_limits limits = hold_limits(&vm->spec);
 
+	limits.cpu_quota_us = 0; /* the container's, which is not there yet: hold_quota() */
 	if (!(vm->spec.relaxed & CONFINE_UID) &&
 	    claim_take(vm->cfg, &uids, vm->box->key, NULL, NULL, &vm->spec.uid, err) < 0)
 		return -1;
@@ -77,6 +78,15 @@ int hold_take(struct vm *vm, struct qbx_err *err)
 	if (vm_record(vm, err) < 0)
 		return -1;
 	return vm->spec.cgroup[0] ? cgroup_make(vm->spec.cgroup, &limits, err) : 0;
+}
+
+int hold_quota(const struct vm *vm, struct qbx_err *err)
+{
+	struct cgroup_limits limits = hold_limits(&vm->spec);
+
+	return vm->spec.cgroup[0] && limits.cpu_quota_us
+		       ? cgroup_limit(vm->spec.cgroup, &limits, err)
+		       : 0;
 }
 
 static int leave_cgroup(const struct box *box, int dirfd, struct qbx_err *err)

@@ -165,6 +165,9 @@ struct vm;
 /** hold_take() - claim a uid, write that down, make the cgroup. */
 int hold_take(struct vm *vm, struct qbx_err *err) _must_check_;
 
+/** hold_quota() - from now on the VM has the processor time of its container. A boot has its own. */
+int hold_quota(const struct vm *vm, struct qbx_err *err) _must_check_;
+
 /**
  * hold_release() - give back all that the box holds, when its processes are gone
  * @dirfd: the box's directory, whose vm.json may say what it holds; or -1

@@ -90,6 +90,7 @@ descriptors() {
 	find "/proc/$1/fd" -type l -printf '%l\n' | sed 's/:\[.*//; s/ (deleted)//' | LC_ALL=C sort -u
 }
 
+# bats test_tags=kvm
 @test "QEMU is another user without any privilege, in a root of its own" {
 	qbx-vm start --box "$D/one.json" > "$T/one"
 	pid=$(jq .vm.pid "$T/one") uid=$(jq .vm.uid "$T/one")
@@ -205,6 +206,7 @@ cgroup_of() {
 	sed -n 's/^0:://p' "/proc/$1/cgroup"
 }
 
+# bats test_tags=kvm
 @test "a cgroup of its own, named by the specification or by the box" {
 	v2 qbx-vm start --box "$D/two.json" > "$T/two" 2> "$T/log" || { cat "$T/log"; false; }
 	[ "$(jq -r .vm.cgroup "$T/two")" = qemubox/other--two ]

@@ -63,3 +63,9 @@ box() {
 	timeout 300 ctr run --rm --snapshotter erofs --runtime $runtime "${options[@]}" $image "$@" 3>&-
 }
 
+# What containerd and the shims have logged.
+log() {
+	# shellcheck source=tests/hosts/containerd.sh
+	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
+	containerd_log
+}

@@ -9,8 +9,9 @@
 #   containerd_start   returns when containerd is ready to serve, or fails and shows its log;
 #                      sets containerd_pid
 #   containerd_stop    returns when it has ended; shims and their containers go on
+#   containerd_log     prints what it, and its shims, have logged
 
-containerd_log=/var/log/containerd.log
+containerd_log_file=/var/log/containerd.log
 
 containerd_config() {
 	cat <<-'EOT'
@@ -54,10 +55,19 @@ containerd_stop() {
 	fi
 }
 
+containerd_log() {
+	if [ -d /run/systemd/system ]; then
+		journalctl --sync
+		journalctl --unit=containerd --output=cat --no-pager
+	else
+		cat "$containerd_log_file"
+	fi
+}
+
 # It tells systemd when it is ready.
 start_service() {
 	if ! systemctl start containerd; then
-		journalctl --unit=containerd --no-pager >&2
+		containerd_log >&2
 		return 1
 	fi
 	containerd_pid=$(systemctl show --property=MainPID --value containerd)
@@ -73,10 +83,10 @@ start_process() {
 	while IFS= read -r line <&7; do
 		printf '%s\n' "$line"
 		case $line in *'containerd successfully booted'*) break ;; esac
-	done >> "$containerd_log"
-	cat <&7 >> "$containerd_log" &
+	done >> "$containerd_log_file"
+	cat <&7 >> "$containerd_log_file" &
 	exec 7<&-
 	case ${line:-} in *'containerd successfully booted'*) return ;; esac
-	cat "$containerd_log" >&2
+	cat "$containerd_log_file" >&2
 	return 1
 }

@@ -128,14 +128,17 @@ static void an_event_comes_before_the_answer_or_after_it(void **state)
 		NULL,
 		"{\"return\":{}}\n",
 		NULL,
-		"{\"event\":\"STOP\"}\n" GONE "{\"return\":{}}\n",
+		"{\"event\":\"STOP\"}\n",
+		GONE,
+		"{\"return\":{}}\n",
 		NULL,
 		"{\"return\":{}}\n{\"event\":\"DEVICE_DELETED\"}\n",
 		GONE,
 		NULL,
 		"{\"error\":{\"desc\":\"no such device\"}}\n",
 		NULL,
-		GONE "{\"return\":[]}\n",
+		GONE,
+		"{\"return\":[]}\n",
 	};
 	pid_t pid = monitor(lines, ARRAY_SIZE(lines));
 	struct qbx_err err = { 0 };
@@ -159,7 +162,7 @@ static void an_event_comes_before_the_answer_or_after_it(void **state)
 static void an_event_is_awaited_no_longer_than_said(void **state)
 {
 	static const char *const lines[] = {
-		GREETING, NULL, "{\"return\":{}}\n", NULL, GONE "{\"return\":{}}\n",
+		GREETING, NULL, "{\"return\":{}}\n", NULL, GONE, "{\"return\":{}}\n",
 		NULL,	  GONE, "{\"return\":{}}\n",
 	};
 	pid_t pid = monitor(lines, ARRAY_SIZE(lines));

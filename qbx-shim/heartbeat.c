@@ -9,11 +9,11 @@
 #include "log.h"
 #include "starved.h"
 
-#define BEAT_KVM_MS 800u /* from an answer to the next ping */
-#define BEAT_TCG_MS 4000u
-#define STEP_MS 100u  /* in which time is counted */
-#define KVM_MS 1100u  /* patience: with the beat and the end of QEMU, two seconds */
-#define TCG_MS 10000u /* an emulated guest may be slow beyond what can be seen from outside */
+#define BEAT_MS 800u /* from an answer to the next ping */
+#define BEAT_SLOW_MS 4000u
+#define STEP_MS 100u		/* in which time is counted */
+#define PATIENCE_MS 1100u	/* with the beat and the end of QEMU, two seconds */
+#define PATIENCE_SLOW_MS 10000u /* such a guest may be slow beyond what can be seen from outside */
 #define DIAL_MS 60000u
 
 struct heartbeat {
@@ -33,7 +33,7 @@ static void ping(void *arg);
 
 static unsigned beat_ms(const struct heartbeat_of *of)
 {
-	return of->emulated ? BEAT_TCG_MS : BEAT_KVM_MS;
+	return of->slow ? BEAT_SLOW_MS : BEAT_MS;
 }
 
 static void set_timer(struct heartbeat *h, unsigned ms, loop_fn *fn)
@@ -101,7 +101,7 @@ static void dial(struct heartbeat *h)
 static void on_step(void *arg)
 {
 	struct heartbeat *h = arg;
-	unsigned long long patience_us = (h->of.emulated ? TCG_MS : KVM_MS) * 1000ull;
+	unsigned long long patience_us = (h->of.slow ? PATIENCE_SLOW_MS : PATIENCE_MS) * 1000ull;
 
 	h->timer = NULL;
 	if (starved_stopped(h->of.qemu) || (h->of.helper && starved_stopped(h->of.helper)))

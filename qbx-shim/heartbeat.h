@@ -11,7 +11,8 @@
  * host stood still. When half of its patience is gone, the guest is dialled as well: a connection is
  * accepted by its kernel, so a guest whose PID 1 is only busy clears itself by that.
  *
- * A guest that has used all of the patience and given no sign has hung.
+ * A guest that has used all of the patience and given no sign has hung. Under TCG, and where this host
+ * is itself a virtual machine, whose time goes where it cannot see, that takes longer.
  */
 #ifndef SHIM_HEARTBEAT_H
 #define SHIM_HEARTBEAT_H
@@ -28,7 +29,7 @@ struct heartbeat_of {
 	struct ttrpc_conn *control;
 	const struct guest *guest;
 	pid_t qemu, helper; /* helper: what carries vsock, or 0 */
-	bool emulated;	    /* TCG: slow, and so given more patience */
+	bool slow;	    /* TCG, or a host that is a guest itself: so more patience */
 };
 
 /** heartbeat_start() - call @hung, once, from the loop, when the guest has hung. */

@@ -10,9 +10,9 @@
  *   SANDBOX_UP         the guest answers
  *   SANDBOX_LOST       one of the above failed, QEMU or the connection to the guest has gone, or the
  *                      guest gave no sign of life: why is in the document, under "end"
- *   SANDBOX_STOPPING   sandbox_down(): first the helpers of the way up may end, then qbx-vm stop
- * runs SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side SANDBOX_DOWN nothing is
- * left, or sandbox_down() may be tried again
+ *   SANDBOX_STOPPING   sandbox_down(): the helpers of the way up may end, then qbx-vm stop runs
+ *   SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side
+ *   SANDBOX_DOWN       nothing is left, or sandbox_down() may be tried again
  *
  * They follow each other in this order; failure leads to LOST from anywhere before STOPPING.
  * Nothing is undone before sandbox_down(), and sandbox_down() undoes everything, whether it was

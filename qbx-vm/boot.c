@@ -150,7 +150,10 @@ static int conclude(struct boot *b, struct qbx_err *err)
 	json_t *object;
 
 	b->lock = dir_lock_again(vm->cfg, vm->box, vm->dirfd, err);
-	if (b->lock < 0 || hold_quota(vm, err) < 0 || vm_record(vm, err) < 0)
+	if (b->lock < 0)
+		return -1;
+	hold_quota(vm);
+	if (vm_record(vm, err) < 0)
 		return -1;
 	phase_mark(&vm->phases, "boot");
 	object = vm_object(vm);

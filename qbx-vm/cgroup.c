@@ -183,25 +183,16 @@ static void limit(int dirfd, const char *path, const char *name, const char *val
 			 strerror(errno));
 }
 
-int cgroup_limit(const char *path, const struct cgroup_limits *limits, struct qbx_err *err)
+static void set_limits(int dirfd, const char *path, const struct cgroup_limits *limits)
 {
-	_cleanup_close_ int dirfd = open_dir(path);
 	char text[64];
 
-	if (dirfd < 0)
-		return err_sys(err, errno, "open cgroup /%s", path);
 	snprintf(text, sizeof(text), "%" PRIu64, limits->memory);
 	limit(dirfd, path, "memory.max", text);
 	/* Half a VM is of no use. */
 	limit(dirfd, path, "memory.oom.group", "1");
 	snprintf(text, sizeof(text), "%u", limits->pids);
 	limit(dirfd, path, "pids.max", text);
-	if (!limits->cpu_quota_us)
-		return 0;
-	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, limits->cpu_quota_us,
-		 limits->cpu_period_us);
-	limit(dirfd, path, "cpu.max", text);
-	return 0;
 }
 
 int cgroup_make(const char *path, const struct cgroup_limits *limits, struct qbx_err *err)
@@ -220,7 +211,22 @@ int cgroup_make(const char *path, const struct cgroup_limits *limits, struct qbx
 		return err_sys(err, errno, "open cgroup /%s", path);
 	if (is_populated(events))
 		return err_code(err, EX_TEMPFAIL, "cgroup /%s: there are processes in it", path);
-	return cgroup_limit(path, limits, err);
+	set_limits(dirfd, path, limits);
+	return 0;
+}
+
+int cgroup_quota(const char *path, uint64_t quota_us, uint64_t period_us, struct qbx_err *err)
+{
+	_cleanup_close_ int dirfd = open_dir(path);
+	char text[64] = "max";
+
+	if (quota_us)
+		snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, quota_us, period_us);
+	if (dirfd >= 0 && put(dirfd, "cpu.max", text) == 0)
+		return 0;
+	if (errno == ENOENT && !quota_us)
+		return 0; /* nothing holds it */
+	return err_sys(err, errno, "cgroup /%s: set cpu.max to %s", path, text);
 }
 
 int cgroup_enter(const char *path, pid_t pid, struct qbx_err *err)

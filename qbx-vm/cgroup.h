@@ -18,8 +18,7 @@
 #define CGROUP_MOUNT "/sys/fs/cgroup"
 
 struct cgroup_limits {
-	uint64_t memory;		      /* bytes */
-	uint64_t cpu_quota_us, cpu_period_us; /* quota 0: none */
+	uint64_t memory; /* bytes */
 	unsigned pids;
 };
 
@@ -39,14 +38,15 @@ int cgroup_path(const char *given, const char *key, char path[PATH_MAX],
 int cgroup_check(const char *path, struct qbx_err *err) _must_check_;
 
 /**
- * cgroup_make() - make it, and cgroup_limit()
- * An empty one that is there already is used; one with processes in it is EX_TEMPFAIL.
+ * cgroup_make() - make it and set its limits
+ * An empty one that is there already is used; one with processes in it is EX_TEMPFAIL. A limit that
+ * cannot be set is a line in the log.
  */
 int cgroup_make(const char *path, const struct cgroup_limits *limits,
 		struct qbx_err *err) _must_check_;
 
-/** cgroup_limit() - set its limits; what cannot be set is a line in the log. */
-int cgroup_limit(const char *path, const struct cgroup_limits *limits,
+/** cgroup_quota() - let it have @quota_us of processor time in each @period_us; quota 0: any. */
+int cgroup_quota(const char *path, uint64_t quota_us, uint64_t period_us,
 		 struct qbx_err *err) _must_check_;
 
 /** cgroup_enter() - move a process there. */

@@ -92,12 +92,11 @@ static void print_cgroup(const struct vm_spec *spec)
 
 static void print_quota(const struct vm_spec *spec)
 {
-	struct cgroup_limits l = hold_limits(spec);
-
-	if (!spec->cgroup[0] || !l.cpu_quota_us)
+	if (!spec->cgroup[0] || !spec->cpu_quota_us)
 		return;
 	printf("# when its guest is ready:\n");
-	print_limit("cpu.max", "'%" PRIu64 " %" PRIu64 "'", l.cpu_quota_us, l.cpu_period_us);
+	print_limit("cpu.max", "'%" PRIu64 " %" PRIu64 "'", spec->cpu_quota_us,
+		    spec->cpu_period_us);
 }
 
 static void print_daemon(const struct vm_spec *spec)

@@ -26,10 +26,7 @@ struct cgroup_limits hold_limits(const struct vm_spec *spec)
 	mib += OVERHEAD_MIB + mib / OVERHEAD_PART;
 	if (spec->accel == ACCEL_TCG)
 		mib += OVERHEAD_TCG_MIB;
-	return (struct cgroup_limits){ .memory = mib << 20,
-				       .cpu_quota_us = spec->cpu_quota_us,
-				       .cpu_period_us = spec->cpu_period_us,
-				       .pids = PIDS };
+	return (struct cgroup_limits){ .memory = mib << 20, .pids = PIDS };
 }
 
 /* Whoever starts a container with a specification counts on its limits: tell them. */
@@ -70,7 +67,6 @@ int hold_take(struct vm *vm, struct qbx_err *err)
 	struct claim_range uids = { VM_CLAIM_UID, vm->cfg->uid_first, vm->cfg->uid_count };
 	struct cgroup_limits limits = hold_limits(&vm->spec);
 
-	limits.cpu_quota_us = 0; /* the container's, which is not there yet: hold_quota() */
 	if (!(vm->spec.relaxed & CONFINE_UID) &&
 	    claim_take(vm->cfg, &uids, vm->box->key, NULL, NULL, &vm->spec.uid, err) < 0)
 		return -1;
@@ -80,13 +76,15 @@ int hold_take(struct vm *vm, struct qbx_err *err)
 	return vm->spec.cgroup[0] ? cgroup_make(vm->spec.cgroup, &limits, err) : 0;
 }
 
-int hold_quota(const struct vm *vm, struct qbx_err *err)
+void hold_quota(const struct vm *vm)
 {
-	struct cgroup_limits limits = hold_limits(&vm->spec);
+	const struct vm_spec *spec = &vm->spec;
+	struct qbx_err err = { 0 };
+	char text[ERR_TEXT_MAX];
 
-	return vm->spec.cgroup[0] && limits.cpu_quota_us
-		       ? cgroup_limit(vm->spec.cgroup, &limits, err)
-		       : 0;
+	if (spec->cgroup[0] &&
+	    cgroup_quota(spec->cgroup, spec->cpu_quota_us, spec->cpu_period_us, &err) < 0)
+		log_warn("%s", err_text(&err, text));
 }
 
 static int leave_cgroup(const struct box *box, int dirfd, struct qbx_err *err)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "cgroup.h"
 #include "json.h"
 #include "verbs.h"
 
@@ -172,6 +173,19 @@ static int record(const struct resize *r, struct qbx_err *err)
 	return json_write_file(r->dirfd, VM_FILE_VM, 0600, vm, err);
 }
 
+/* What the box's cgroup on the host, if it has one, lets its processors have. */
+static int set_quota(const struct resize *r, const struct goal *goal, struct qbx_err *err)
+{
+	const json_t *vm = json_object_get(r->box.doc, "vm");
+	const char *path = json_string_value(json_object_get(vm, "cgroup"));
+
+	if (!path)
+		return 0;
+	if (cgroup_check(path, err) < 0)
+		return -1;
+	return cgroup_quota(path, goal->quota_us, goal->period_us, err);
+}
+
 /* What was done is written down also when the second half fails. */
 static int apply(struct resize *r, const struct goal *goal, struct qbx_err *err)
 {
@@ -183,7 +197,7 @@ static int apply(struct resize *r, const struct goal *goal, struct qbx_err *err)
 	if (rc == 0 && goal->memory_mib && goal->memory_mib != r->memory_mib)
 		rc = memory_set(r, goal->memory_mib, err);
 	if (rc == 0 && goal->quota)
-		rc = quota_set(r, goal->quota_us, goal->period_us, err);
+		rc = set_quota(r, goal, err);
 	if (record(r, rc < 0 ? &second : err) < 0)
 		return -1;
 	return rc;

@@ -58,10 +58,4 @@ int plug_cpus(const struct resize *r, unsigned n, struct qbx_err *err) _must_che
  */
 int memory_set(struct resize *r, unsigned mib, struct qbx_err *err) _must_check_;
 
-/* ---- quota.c ---- */
-
-/** quota_set() - have the box's cgroup on the host, if there is one, hold this; 0 is no quota. */
-int quota_set(const struct resize *r, uint64_t quota_us, uint64_t period_us,
-	      struct qbx_err *err) _must_check_;
-
 #endif

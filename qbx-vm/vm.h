@@ -165,8 +165,11 @@ struct vm;
 /** hold_take() - claim a uid, write that down, make the cgroup. */
 int hold_take(struct vm *vm, struct qbx_err *err) _must_check_;
 
-/** hold_quota() - from now on the VM has the processor time of its container. A boot has its own. */
-int hold_quota(const struct vm *vm, struct qbx_err *err) _must_check_;
+/**
+ * hold_quota() - from now on the VM has the processor time of its container; a boot has what it needs
+ * A quota that cannot be set is a line in the log, as are the limits of hold_take().
+ */
+void hold_quota(const struct vm *vm);
 
 /**
  * hold_release() - give back all that the box holds, when its processes are gone

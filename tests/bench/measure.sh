@@ -163,8 +163,7 @@ measure_runc() {
 }
 
 end_idle() {
-	ctr task kill --signal SIGKILL idle
-	until ctr task rm idle > /dev/null 2>&1; do sleep 0.1; done
+	ctr task rm --force idle > /dev/null
 	ctr container rm idle
 }
 

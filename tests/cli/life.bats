@@ -4,6 +4,8 @@
 
 bats_require_minimum_version 1.5.0
 
+load fails
+
 setup() {
 	T=$BATS_TEST_TMPDIR
 	export QEMUBOX_CONFIG=$T/config.json QEMUBOX_RUN_DIR=$T/run PATH=$QBX_BIN:$PATH
@@ -14,16 +16,6 @@ setup() {
 	touch "$T/share/kernel/qemubox-kernel-x86_64" "$T/share/kernel/qemubox-initrd"
 	echo '{"qbx":1,"id":"demo"}' > "$T/box.json"
 	qbx=$BATS_TEST_DIRNAME/../../bin/qbx
-}
-
-# fails STATUS TEXT ARG...: one line on stderr that holds TEXT, nothing on stdout
-fails() {
-	run --separate-stderr qbx-vm "${@:3}"
-	# shellcheck disable=SC2154 # bats sets stderr
-	[ "$status" -eq "$1" ] || { echo "status $status: $stderr"; false; }
-	[ -z "$output" ]
-	[[ $stderr == *"$2"* ]] || { echo "says: $stderr"; false; }
-	[ "$(wc -l <<< "$stderr")" -eq 1 ]
 }
 
 # A box whose QEMU is the process $1, and which answers on no socket.
@@ -75,6 +67,7 @@ a_box() {
 @test "logs are what the console said, old and new, made safe to show" {
 	dir=$T/run/default--demo
 	run -125 --separate-stderr "$qbx" logs
+	# shellcheck disable=SC2154 # bats sets stderr
 	[[ $stderr == *'no box runs'* ]]
 	mkdir -p "$dir" "$T/run/other--demo"
 	printf 'old\n' > "$dir/console.log.1"

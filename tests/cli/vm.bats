@@ -5,6 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
+load fails
+
 setup() {
 	T=$BATS_TEST_TMPDIR
 	export QEMUBOX_CONFIG=$T/config.json QEMUBOX_RUN_DIR=$T/run QEMUBOX_SHARE_DIR=$T/share
@@ -60,16 +62,6 @@ daemon() {
 		time.sleep(1000)
 	END
 	chmod +x "$T/bin/vhost-device-vsock"
-}
-
-# fails STATUS TEXT ARG...: one line on stderr that holds TEXT, nothing on stdout
-fails() {
-	run --separate-stderr qbx-vm "${@:3}"
-	# shellcheck disable=SC2154 # bats sets stderr
-	[ "$status" -eq "$1" ] || { echo "status $status: $stderr"; false; }
-	[ -z "$output" ]
-	[[ $stderr == *"$2"* ]] || { echo "says: $stderr"; false; }
-	[ "$(wc -l <<< "$stderr")" -eq 1 ]
 }
 
 @test "start writes the document that the schema describes, and stop undoes it" {
@@ -137,6 +129,7 @@ fails() {
 	program qemu-system-x86_64 exit
 	run --separate-stderr env PATH="$T/bin" "$QBX_BIN/qbx-vm" start --box "$T/box.json"
 	[ "$status" -eq 69 ]
+	# shellcheck disable=SC2154 # bats sets stderr
 	[[ $stderr == *'install vhost-device-vsock'* ]]
 }
 

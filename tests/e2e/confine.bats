@@ -182,11 +182,13 @@ descriptors() {
 
 @test "a daemon that was taken over leads nobody astray" {
 	QEMUBOX_VSOCK=vhost-user qbx-vm start --box "$D/two.json" > "$T/two"
-	dir=/run/qemubox/other--two/vsock
+	local dir=/run/qemubox/other--two/vsock line=''
 	# root listens elsewhere, and would be given the token
-	socat "UNIX-LISTEN:$T/trap" "CREATE:$T/token" 3>&- &
+	mkfifo "$T/said"
+	socat -d -d "UNIX-LISTEN:$T/trap" "CREATE:$T/token" 2> "$T/said" 3>&- &
 	trap=$!
-	until [ -S "$T/trap" ]; do sleep 0.1; done
+	exec 4< "$T/said"
+	until [[ $line == *listening* ]]; do read -r line; done <&4
 	rm "$dir/vsock.sock"
 	ln -s "$T/trap" "$dir/vsock.sock"
 	qbx-vm stop --debug --box "$T/two" > /dev/null 2> "$T/log"

@@ -45,12 +45,14 @@ ended() {
 
 # The kernel of the box in $dir comes to grief as poke.pl knows how.
 poke() {
-	{
-		echo '{"execute":"qmp_capabilities"}'
-		echo '{"execute":"human-monitor-command","arguments":{"command-line":"gdbserver tcp:127.0.0.1:1234"}}'
-		sleep 1
-	} | socat - "UNIX-CONNECT:$dir/qmp.sock" > poke.out
-	grep -q 'Waiting for gdb' poke.out
+	local answer=''
+	coproc socat - "UNIX-CONNECT:$dir/qmp.sock"
+	cat >&"${COPROC[1]}" <<- 'END'
+		{"execute":"qmp_capabilities"}
+		{"execute":"human-monitor-command","arguments":{"command-line":"gdbserver tcp:127.0.0.1:1234"}}
+	END
+	until [[ $answer == *'Waiting for gdb'* ]]; do read -r -t 60 answer; done <&"${COPROC[0]}"
+	kill "$COPROC_PID"
 	ip netns exec "$(basename "$dir")" perl "$BATS_TEST_DIRNAME/poke.pl" 1234 "$1"
 }
 

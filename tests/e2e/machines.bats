@@ -6,31 +6,9 @@
 
 bats_require_minimum_version 1.5.0
 
-setup_file() {
-	root=$BATS_FILE_TMPDIR/root
-	mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/dev" "$root/proc" "$root/sys" "$root/run"
-	for applet in $(busybox --list); do ln -s busybox "$root/bin/$applet"; done
-	cp --remove-destination "$(command -v busybox)" "$root/bin/busybox"
-	jq -cn --arg s "$root" '{qbx: 1, id: "demo", rootfs: [{type: "bind", source: $s}]}' |
-		qbx-fs prepare > "$BATS_FILE_TMPDIR/box.json"
-	export BOX=$BATS_FILE_TMPDIR/box.json
-}
+load vms
 
-teardown_file() {
-	qbx-fs release --box "$BOX" > /dev/null
-}
-
-setup() {
-	T=$BATS_TEST_TMPDIR
-	dir=/run/qemubox/default--demo
-}
-
-# No process and no file of a box may be left.
-teardown() {
-	left=$(pgrep -a 'qemu|vhost-device' || :; ls -A /run/qemubox 2> /dev/null || :)
-	qbx-vm stop < "$BOX" > /dev/null # so that the next test can say something
-	[ -z "$left" ] || { echo "left behind: $left"; false; }
-}
+dir=/run/qemubox/default--demo
 
 # QEMU of this host, and of other suites where they were unpacked: in the direct host all of them.
 qemus() {

@@ -4,11 +4,11 @@
 
 bats_require_minimum_version 1.5.0
 
+load root
+
 setup_file() {
 	export ROOT=$BATS_FILE_TMPDIR/root
-	mkdir -p "$ROOT/bin" "$ROOT/etc" "$ROOT/tmp"
-	for applet in $(busybox --list); do ln -s busybox "$ROOT/bin/$applet"; done
-	cp --remove-destination "$(command -v busybox)" "$ROOT/bin/busybox"
+	busybox_root "$ROOT"
 	# The first box leaves the bridge and the firewall's chains, as CNI means it: not ours to undo.
 	qbx run "$ROOT" true
 }

@@ -16,22 +16,8 @@ set -eu
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=guest/functions.sh
 . "$here/../../guest/functions.sh"
-
-checkout=$(realpath "$here/../..")
-install=$checkout
-while [ $# -gt 0 ]; do
-	case $1 in
-	--install-from) checkout=$(realpath "$2") install=$checkout; shift 2 ;;
-	--no-install) install=; shift ;;
-	--) shift; break ;;
-	-*) die "unknown option $1; see the head of $0" ;;
-	*) break ;;
-	esac
-done
-[ $# -gt 0 ] || die "no command given; see the head of $0"
-[ "$(id -u)" -eq 0 ] || die "needs root: it makes namespaces, mounts and cgroups"
-
-root=$("$here/root.sh")
+# shellcheck source=tests/hosts/options.sh
+. "$here/options.sh"
 
 # In every hierarchy a cgroup of our own, below the one we are in, becomes the host's root cgroup.
 # This prints their paths, without the process id that ends each.

@@ -20,22 +20,8 @@ set -eu
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=guest/functions.sh
 . "$here/../../guest/functions.sh"
-
-checkout=$(realpath "$here/../..")
-install=$checkout
-while [ $# -gt 0 ]; do
-	case $1 in
-	--install-from) checkout=$(realpath "$2") install=$checkout; shift 2 ;;
-	--no-install) install=; shift ;;
-	--) shift; break ;;
-	-*) die "unknown option $1; see the head of $0" ;;
-	*) break ;;
-	esac
-done
-[ $# -gt 0 ] || die "no command given; see the head of $0"
-[ "$(id -u)" -eq 0 ] || die "needs root: its root file system is built as root"
-
-root=$("$here/root.sh")
+# shellcheck source=tests/hosts/options.sh
+. "$here/options.sh"
 image=$("$here/kvm-image.sh")
 seconds=${QBX_KVM_SECONDS:-3600}
 cwd=$(pwd)

@@ -11,8 +11,8 @@
 /* How long the guest may take, in milliseconds. */
 #define CREATE_MS 60000u
 #define START_MS 30000u
-#define KILL_MS 5000u
 #define UPDATE_MS 30000u
+#define SHORT_MS 5000u
 
 /* ---- mounts of the document as messages ---- */
 
@@ -81,8 +81,8 @@ static char *stream_name(uint32_t number, char buf[sizeof(GUEST_STREAM_PREFIX "4
 }
 
 int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size_t spec_len,
-		const json_t *mounts, const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done,
-		void *arg, struct qbx_err *err)
+		const json_t *mounts, const struct task_io *io, ttrpc_done_fn *done, void *arg,
+		struct qbx_err *err)
 {
 	_cleanup_(mounts_free) struct mounts m = { 0 };
 	Qemubox__Task__CreateRequest r = QEMUBOX__TASK__CREATE_REQUEST__INIT;
@@ -97,9 +97,10 @@ int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size
 	r.id = (char *)id;
 	r.n_rootfs = m.n;
 	r.rootfs = m.pointers;
-	r.stdin = stream_name(streams[TASK_STDIN], names[TASK_STDIN]);
-	r.stdout = stream_name(streams[TASK_STDOUT], names[TASK_STDOUT]);
-	r.stderr = stream_name(streams[TASK_STDERR], names[TASK_STDERR]);
+	r.stdin = stream_name(io->streams[TASK_STDIN], names[TASK_STDIN]);
+	r.stdout = stream_name(io->streams[TASK_STDOUT], names[TASK_STDOUT]);
+	r.stderr = stream_name(io->streams[TASK_STDERR], names[TASK_STDERR]);
+	r.terminal = io->terminal;
 	r.options = &any;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Create", &r.base, CREATE_MS,
 		      &qemubox__task__create_response__descriptor, done, arg);
@@ -107,7 +108,7 @@ int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size
 }
 
 void task_exec(struct ttrpc_conn *guest, const char *id, const char *exec_id, const char *process,
-	       const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done, void *arg)
+	       size_t len, const struct task_io *io, ttrpc_done_fn *done, void *arg)
 {
 	Qemubox__Task__ExecRequest r = QEMUBOX__TASK__EXEC_REQUEST__INIT;
 	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
@@ -115,12 +116,13 @@ void task_exec(struct ttrpc_conn *guest, const char *id, const char *exec_id, co
 
 	any.type_url = (char *)GUEST_PROCESS_TYPE;
 	any.value.data = (uint8_t *)process;
-	any.value.len = strlen(process);
+	any.value.len = len;
 	r.id = (char *)id;
 	r.exec_id = (char *)exec_id;
-	r.stdin = stream_name(streams[TASK_STDIN], names[TASK_STDIN]);
-	r.stdout = stream_name(streams[TASK_STDOUT], names[TASK_STDOUT]);
-	r.stderr = stream_name(streams[TASK_STDERR], names[TASK_STDERR]);
+	r.stdin = stream_name(io->streams[TASK_STDIN], names[TASK_STDIN]);
+	r.stdout = stream_name(io->streams[TASK_STDOUT], names[TASK_STDOUT]);
+	r.stderr = stream_name(io->streams[TASK_STDERR], names[TASK_STDERR]);
+	r.terminal = io->terminal;
 	r.spec = &any;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Exec", &r.base, START_MS,
 		      &qemubox__task__empty__descriptor, done, arg);
@@ -168,7 +170,7 @@ void task_kill(struct ttrpc_conn *guest, const char *id, const char *exec_id, ui
 	r.exec_id = (char *)exec_id;
 	r.signal = signal;
 	r.all = all;
-	ttrpc_request(guest, GUEST_TASK_SERVICE, "Kill", &r.base, KILL_MS,
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Kill", &r.base, SHORT_MS,
 		      &qemubox__task__empty__descriptor, done, arg);
 }
 
@@ -185,4 +187,44 @@ void task_update(struct ttrpc_conn *guest, const char *id, const char *resources
 	r.resources = &any;
 	ttrpc_request(guest, GUEST_TASK_SERVICE, "Update", &r.base, UPDATE_MS,
 		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_resize_pty(struct ttrpc_conn *guest, const char *id, const char *exec_id, uint32_t width,
+		     uint32_t height, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__ResizePtyRequest r = QEMUBOX__TASK__RESIZE_PTY_REQUEST__INIT;
+
+	r.id = (char *)id;
+	r.exec_id = (char *)exec_id;
+	r.width = width;
+	r.height = height;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "ResizePty", &r.base, SHORT_MS,
+		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_pause(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__PauseRequest r = QEMUBOX__TASK__PAUSE_REQUEST__INIT;
+
+	r.id = (char *)id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Pause", &r.base, SHORT_MS,
+		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_resume(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__ResumeRequest r = QEMUBOX__TASK__RESUME_REQUEST__INIT;
+
+	r.id = (char *)id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Resume", &r.base, SHORT_MS,
+		      &qemubox__task__empty__descriptor, done, arg);
+}
+
+void task_stats(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg)
+{
+	Qemubox__Task__StatsRequest r = QEMUBOX__TASK__STATS_REQUEST__INIT;
+
+	r.id = (char *)id;
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Stats", &r.base, SHORT_MS,
+		      &qemubox__task__stats_response__descriptor, done, arg);
 }

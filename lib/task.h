@@ -12,16 +12,21 @@
 
 enum { TASK_STDIN, TASK_STDOUT, TASK_STDERR, TASK_STREAMS };
 
+/* A process's stdio: the numbers that the streams were dialled with, 0 for none. */
+struct task_io {
+	uint32_t streams[TASK_STREAMS];
+	bool terminal; /* the first two lead to it, and the third is none */
+};
+
 /**
  * task_create() - Create: mount, and make the container without running it
  * @spec: text of config.json
  * @mounts: fs.mounts of the document
- * @streams: the numbers that stdin, stdout and stderr were dialled with; 0 for none
  * Return: 0 and @done follows, or -1 with @err (EX_DATAERR).
  */
 int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size_t spec_len,
-		const json_t *mounts, const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done,
-		void *arg, struct qbx_err *err) _must_check_;
+		const json_t *mounts, const struct task_io *io, ttrpc_done_fn *done, void *arg,
+		struct qbx_err *err) _must_check_;
 
 /**
  * task_exec() - Exec: register a further process in a container that runs
@@ -29,7 +34,7 @@ int task_create(struct ttrpc_conn *guest, const char *id, const char *spec, size
  * @process: text of an OCI process
  */
 void task_exec(struct ttrpc_conn *guest, const char *id, const char *exec_id, const char *process,
-	       const uint32_t streams[TASK_STREAMS], ttrpc_done_fn *done, void *arg);
+	       size_t len, const struct task_io *io, ttrpc_done_fn *done, void *arg);
 
 /* In all of these @exec_id is "" for the container's first process. */
 
@@ -48,6 +53,19 @@ void task_delete(struct ttrpc_conn *guest, const char *id, const char *exec_id, 
 /** task_kill() - send a signal; @all: to all of the container. */
 void task_kill(struct ttrpc_conn *guest, const char *id, const char *exec_id, uint32_t signal,
 	       bool all, ttrpc_done_fn *done, void *arg);
+
+/** task_resize_pty() - its terminal has another size; without one nothing happens. */
+void task_resize_pty(struct ttrpc_conn *guest, const char *id, const char *exec_id, uint32_t width,
+		     uint32_t height, ttrpc_done_fn *done, void *arg);
+
+/** task_pause() - Pause: freeze all processes of a container; done when they stand still. */
+void task_pause(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg);
+
+/** task_resume() - Resume. */
+void task_resume(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg);
+
+/** task_stats() - Stats: what it uses; @done has a StatsResponse. */
+void task_stats(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, void *arg);
 
 /** task_update() - Update: other limits, @resources being the text of linux.resources. */
 void task_update(struct ttrpc_conn *guest, const char *id, const char *resources, size_t len,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Wire definitions: ours, and the two well-known types that they use.
-PROTO_NAMES := ttrpc task guest shim google/protobuf/any google/protobuf/timestamp
+PROTO_NAMES := ttrpc task metrics guest shim google/protobuf/any google/protobuf/timestamp
 PROTO_WELL_KNOWN := $(shell $(PKG_CONFIG) --variable=includedir protobuf 2>/dev/null || echo /usr/include)
 PROTO_SRCS := $(PROTO_NAMES:%=$(BUILD)/proto/%.pb-c.c)
 PROTO_OBJS := $(PROTO_SRCS:.c=.o)

@@ -121,7 +121,7 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 	struct container *c = arg;
 	json_t *mounts = json_object_get(json_object_get(c->sandbox->box.doc, "fs"), "mounts");
 	struct qbx_err own = { .stage = "guest" };
-	uint32_t streams[TASK_STREAMS];
+	struct task_io io = { 0 };
 
 	if (err) {
 		own = *err;
@@ -132,8 +132,8 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 	c->mark = io_now_us();
 	if (!c->sandbox->control) /* just gone: the sandbox is about to say so */
 		return;
-	fifos_numbers(&c->io, streams);
-	if (task_create(c->sandbox->control, c->id, c->spec, c->spec_len, mounts, streams,
+	fifos_numbers(&c->io, io.streams);
+	if (task_create(c->sandbox->control, c->id, c->spec, c->spec_len, mounts, &io,
 			on_guest_created, c, &own) < 0)
 		container_abort(c, &own);
 }

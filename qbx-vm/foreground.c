@@ -280,13 +280,14 @@ static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 static void create(struct task *t)
 {
 	json_t *mounts = json_object_get(json_object_get(t->vm->box->doc, "fs"), "mounts");
-	uint32_t streams[TASK_STREAMS];
+	struct task_io io = { 0 };
 
 	for (int i = 0; i < TASK_STREAMS; i++)
-		streams[i] = t->channel[i].wanted ? t->stream + (uint32_t)i : 0;
+		io.streams[i] = t->channel[i].wanted ? t->stream + (uint32_t)i : 0;
 	if (t->exec_id[0])
-		task_exec(t->conn, t->vm->box->id, t->exec_id, t->spec, streams, on_created, t);
-	else if (task_create(t->conn, t->vm->box->id, t->spec, strlen(t->spec), mounts, streams,
+		task_exec(t->conn, t->vm->box->id, t->exec_id, t->spec, strlen(t->spec), &io,
+			  on_created, t);
+	else if (task_create(t->conn, t->vm->box->id, t->spec, strlen(t->spec), mounts, &io,
 			     on_created, t, &t->err) < 0)
 		over(t);
 }

@@ -32,6 +32,7 @@
 #define GUEST_SPEC_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 #define GUEST_PROCESS_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Process"
 #define GUEST_RESOURCES_TYPE "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
+#define GUEST_METRICS_TYPE "io.containerd.cgroups.v2.Metrics" /* of a StatsResponse */
 #define GUEST_STREAM_PREFIX "stream:"
 #define GUEST_DISK_PREFIX "disk:"
 

@@ -20,7 +20,7 @@ void container_abort(struct container *c, const struct qbx_err *why)
 	c->failed = true;
 	c->why = *why;
 	log_error("create %s: %s: %s", c->id, why->stage, why->msg);
-	fifos_close(&c->io);
+	fifos_close(&c->init.io);
 	sandbox_down(c->sandbox);
 }
 
@@ -63,7 +63,7 @@ static void create_undone(struct container *c, const struct qbx_err *err)
 	fail_create(take_ptr(c->creating), &c->why);
 	if (c->deleting) {
 		clock_gettime(CLOCK_REALTIME, &now);
-		m.exit_status = CONTAINER_KILLED;
+		m.exit_status = PROCESS_KILLED;
 		m.exited_at = timestamp(&at, &now);
 		ttrpc_reply(take_ptr(c->deleting), &m.base);
 	}
@@ -71,21 +71,6 @@ static void create_undone(struct container *c, const struct qbx_err *err)
 }
 
 /* ---- the way there: sandbox, stdio, guest ---- */
-
-static void publish_create(const struct container *c)
-{
-	Qemubox__Task__TaskCreate m = QEMUBOX__TASK__TASK_CREATE__INIT;
-	Qemubox__Task__TaskIO io = QEMUBOX__TASK__TASK_IO__INIT;
-
-	io.stdin = c->io.f[FIFO_STDIN].path;
-	io.stdout = c->io.f[FIFO_STDOUT].path;
-	io.stderr = c->io.f[FIFO_STDERR].path;
-	m.container_id = c->id;
-	m.bundle = c->bundle;
-	m.io = &io;
-	m.pid = (uint32_t)c->pid;
-	events_publish(c->shim->events, "/tasks/create", "containerd.events.TaskCreate", &m.base);
-}
 
 static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 			     const char *message)
@@ -107,10 +92,13 @@ static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMes
 		container_abort(c, &err);
 		return;
 	}
-	sandbox_time(c->sandbox, "task", c->mark);
+	sandbox_time(c->sandbox, "task", c->init.mark);
 	sandbox_time(c->sandbox, "create", c->begun);
-	free(take_ptr(c->spec));
-	container_created(c);
+	free(take_ptr(c->init.spec));
+	c->state = CONTAINER_STANDING;
+	c->init.state = PROCESS_CREATED;
+	process_await(&c->init);
+	oom_watch(c);
 	m.pid = (uint32_t)c->pid;
 	publish_create(c);
 	ttrpc_reply(take_ptr(c->creating), &m.base);
@@ -118,22 +106,22 @@ static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMes
 
 static void on_stdio(void *arg, const struct qbx_err *err)
 {
-	struct container *c = arg;
+	struct process *p = arg;
+	struct container *c = p->container;
 	json_t *mounts = json_object_get(json_object_get(c->sandbox->box.doc, "fs"), "mounts");
+	struct task_io io = process_task_io(p);
 	struct qbx_err own = { .stage = "guest" };
-	struct task_io io = { 0 };
 
 	if (err) {
 		own = *err;
 		container_abort(c, &own);
 		return;
 	}
-	sandbox_time(c->sandbox, "stdio", c->mark);
-	c->mark = io_now_us();
+	sandbox_time(c->sandbox, "stdio", p->mark);
+	p->mark = io_now_us();
 	if (!c->sandbox->control) /* just gone: the sandbox is about to say so */
 		return;
-	fifos_numbers(&c->io, io.streams);
-	if (task_create(c->sandbox->control, c->id, c->spec, c->spec_len, mounts, &io,
+	if (task_create(c->sandbox->control, c->id, p->spec, p->spec_len, mounts, &io,
 			on_guest_created, c, &own) < 0)
 		container_abort(c, &own);
 }
@@ -144,8 +132,9 @@ static void on_up(void *arg)
 	struct qbx_err err = { .stage = "guest" };
 
 	c->pid = c->sandbox->pid;
-	c->mark = io_now_us();
-	if (fifos_dial(&c->io, &c->sandbox->guest, &c->sandbox->next_stream, on_stdio, c, &err) < 0)
+	c->init.mark = io_now_us();
+	if (fifos_dial(&c->init.io, &c->sandbox->guest, &c->sandbox->next_stream, on_stdio,
+		       &c->init, &err) < 0)
 		container_abort(c, &err);
 }
 
@@ -188,8 +177,6 @@ static int check_request(const struct shim *shim, const Qemubox__Task__CreateReq
 			       shim->containers->id);
 	if (r->bundle[0] != '/')
 		return err_code(err, EX_DATAERR, "bundle \"%s\" is no absolute path", r->bundle);
-	if (r->terminal)
-		return err_sys(err, ENOTSUP, "a terminal");
 	if (r->checkpoint[0] || r->parent_checkpoint[0])
 		return err_sys(err, ENOTSUP, "restoring a checkpoint");
 	return 0;
@@ -241,7 +228,7 @@ static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateR
 static struct container *container_new(struct shim *shim, const Qemubox__Task__CreateRequest *r,
 				       struct qbx_err *err)
 {
-	const char *const paths[FIFO_COUNT] = { r->stdin, r->stdout, r->stderr };
+	const struct process_io io = { r->stdin, r->stdout, r->stderr, r->terminal };
 	struct container *c = calloc(1, sizeof(*c));
 
 	if (!c) {
@@ -254,11 +241,10 @@ static struct container *container_new(struct shim *shim, const Qemubox__Task__C
 	shim->containers = c;
 	c->id = strdup(r->id);
 	c->bundle = strdup(r->bundle);
-	fifos_init(&c->io, shim->loop);
 	if (!c->id || !c->bundle)
 		err_sys(err, ENOMEM, "make a container");
-	else if (bundle_read_spec(r->bundle, &c->spec, &c->spec_len, err) == 0 &&
-		 fifos_open(&c->io, shim->loop, paths, err) == 0)
+	else if (process_init(&c->init, c, "", &io, err) == 0 &&
+		 bundle_read_spec(r->bundle, &c->init.spec, &c->init.spec_len, err) == 0)
 		return c;
 	container_free(c);
 	return NULL;

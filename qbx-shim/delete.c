@@ -168,7 +168,7 @@ static int print_response(pid_t pid, struct qbx_err *err)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	m.pid = (uint32_t)pid;
-	m.exit_status = CONTAINER_KILLED;
+	m.exit_status = PROCESS_KILLED;
 	m.exited_at = timestamp(&at, &now);
 	if (qemubox__task__delete_response__get_packed_size(&m) > sizeof(buf))
 		BUG("delete response is too large");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "clock.h"
 #include "guest.pb-c.h"
 #include "io.h"
 #include "log.h"
@@ -23,7 +24,9 @@ struct heartbeat {
 	struct watch *timer; /* to the next ping, or the next step */
 	struct dial *dial;
 	bool pinging, dialled, paused;
-	bool freed;		 /* while a ping was on its way */
+	bool stood_still; /* while a ping was on its way: its answer tells nothing of the clock */
+	int64_t asked_ns; /* clock_now_ns() of the last ping */
+	bool freed;	  /* while a ping was on its way */
 	unsigned long long last; /* io_now_us() of the last step */
 	unsigned long long silent_us;
 	struct starved qemu, helper, self;
@@ -129,12 +132,21 @@ static void on_first_step(void *arg)
 
 /* ---- pings ---- */
 
+static void check_clock(const struct heartbeat *h, int64_t guest_ns)
+{
+	const struct clock_reading r = { h->asked_ns, clock_now_ns(), guest_ns };
+
+	if (clock_offset_ns(&r))
+		clock_adjust(h->of.control, &r, NULL, NULL);
+}
+
 static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 		    const char *message)
 {
+	const Qemubox__Guest__V1__PingResponse *m = (const Qemubox__Guest__V1__PingResponse *)reply;
 	struct heartbeat *h = arg;
+	bool again = h->stood_still;
 
-	(void)reply;
 	h->pinging = false;
 	if (h->freed) {
 		heartbeat_free(h);
@@ -143,8 +155,10 @@ static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *rep
 	loop_remove(h->timer);
 	h->timer = NULL;
 	guest_dial_cancel(take_ptr(h->dial));
+	if (code == TTRPC_OK && !again)
+		check_clock(h, m->time_ns);
 	if (code == TTRPC_OK && !h->paused)
-		set_timer(h, beat_ms(&h->of), ping);
+		set_timer(h, again ? 0 : beat_ms(&h->of), ping);
 	else if (code != TTRPC_OK && code != TTRPC_CANCELLED && code != TTRPC_UNAVAILABLE)
 		log_warn("the guest is not watched any more: ping: %s", message);
 }
@@ -156,6 +170,8 @@ static void ping(void *arg)
 
 	h->timer = NULL;
 	h->pinging = true;
+	h->stood_still = false;
+	h->asked_ns = clock_now_ns();
 	set_timer(h, STEP_MS, on_first_step);
 	ttrpc_request(h->of.control, GUEST_SERVICE, "Ping", &request.base, 0,
 		      &qemubox__guest__v1__ping_response__descriptor, on_pong, h);
@@ -171,12 +187,13 @@ void heartbeat_pause(struct heartbeat *h, bool paused)
 	loop_remove(h->timer);
 	h->timer = NULL;
 	guest_dial_cancel(take_ptr(h->dial));
+	h->stood_still = true;
 	if (paused)
 		return;
 	if (h->pinging)
 		set_timer(h, STEP_MS, on_first_step);
 	else
-		set_timer(h, beat_ms(&h->of), ping);
+		set_timer(h, 0, ping); /* its clock stood still, too */
 }
 
 struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,

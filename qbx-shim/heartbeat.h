@@ -11,6 +11,8 @@
  * host stood still. When half of its patience is gone, the guest is dialled as well: a connection is
  * accepted by its kernel, so a guest whose PID 1 is only busy clears itself by that.
  *
+ * The answer has the guest's time, and its clock is put right by that: clock.h.
+ *
  * A guest that has used all of the patience and given no sign has hung. Under TCG, and where this host
  * is itself a virtual machine, whose time goes where it cannot see, that takes longer.
  */

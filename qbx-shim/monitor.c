@@ -13,6 +13,8 @@
 #include "log.h"
 #include "qmp.h"
 
+#define COMMAND_MS 5000u
+
 struct monitor {
 	struct qmp *qmp; /* NULL when the conversation is over */
 	char shutdown[32];
@@ -75,6 +77,22 @@ void monitor_free(struct monitor *m)
 		return;
 	qmp_free(m->qmp);
 	free(m);
+}
+
+static void on_ignored(void *arg, json_t *ret, const struct qbx_err *err)
+{
+	(void)arg;
+	(void)ret;
+	if (err)
+		log_warn("%s", err->msg);
+}
+
+int monitor_command(struct monitor *m, const char *command, qmp_done_fn *done, void *arg,
+		    struct qbx_err *err)
+{
+	if (!m->qmp)
+		return err_code(err, EX_UNAVAILABLE, "QEMU's monitor is closed");
+	return qmp_request(m->qmp, command, NULL, COMMAND_MS, done ? done : on_ignored, arg, err);
 }
 
 const char *monitor_shutdown(struct monitor *m)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "loop.h"
+#include "qmp.h"
 
 struct monitor;
 
@@ -21,6 +22,14 @@ struct monitor *monitor_new(struct loop *loop, int *theirs, monitor_fn *fn, void
 			    struct qbx_err *err) _must_check_;
 
 void monitor_free(struct monitor *m); /* NULL is allowed */
+
+/**
+ * monitor_command() - "stop" or "cont"; a literal
+ * @done: called once, from the loop, unless monitor_free() comes first; may be NULL
+ * Return: 0, or -1 with @err and @done not called.
+ */
+int monitor_command(struct monitor *m, const char *command, qmp_done_fn *done, void *arg,
+		    struct qbx_err *err) _must_check_;
 
 /**
  * monitor_shutdown() - the reason that QEMU gave for the end of the VM, or "" so far

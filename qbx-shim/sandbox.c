@@ -450,6 +450,32 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc, str
 	return 0;
 }
 
+/* ---- standing still ---- */
+
+static void command(struct sandbox *s, const char *name, qmp_done_fn *done, void *arg)
+{
+	struct qbx_err err = { 0 };
+
+	if (s->monitor && monitor_command(s->monitor, name, done, arg, &err) == 0)
+		return;
+	if (!s->monitor)
+		err_code(&err, EX_UNAVAILABLE, "the VM is gone");
+	if (done)
+		done(arg, NULL, &err);
+	else
+		log_warn("%s: %s", s->box.key, err.msg);
+}
+
+void sandbox_halt(struct sandbox *s, qmp_done_fn *done, void *arg)
+{
+	command(s, "stop", done, arg);
+}
+
+void sandbox_go_on(struct sandbox *s, qmp_done_fn *done, void *arg)
+{
+	command(s, "cont", done, arg);
+}
+
 /* ---- the way down ---- */
 
 static void undone(struct sandbox *s, const char *phase, const struct qbx_err *err)

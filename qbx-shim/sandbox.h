@@ -24,6 +24,7 @@
 
 #include "box.h"
 #include "guest.h"
+#include "qmp.h"
 #include "shim.h"
 #include "ttrpc.h"
 
@@ -101,6 +102,15 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc,
 
 /** sandbox_kill() - end QEMU at once; ops->lost follows. */
 void sandbox_kill(struct sandbox *s, const char *why);
+
+/**
+ * sandbox_halt() - have QEMU stop the VM
+ * @done: called once, perhaps before this returns; not when the VM is lost meanwhile. May be NULL.
+ */
+void sandbox_halt(struct sandbox *s, qmp_done_fn *done, void *arg);
+
+/** sandbox_go_on() - have it go on. */
+void sandbox_go_on(struct sandbox *s, qmp_done_fn *done, void *arg);
 
 /** sandbox_down() - undo everything; ops->down follows. May be repeated after a failure. */
 void sandbox_down(struct sandbox *s);

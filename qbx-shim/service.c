@@ -2,8 +2,8 @@
 /*
  * service.c - containerd.task.v2.Task and containerd.task.v3.Task
  *
- * The two differ in nothing but their name. A method that is not in the table is answered with
- * UNIMPLEMENTED: Exec, ResizePty, Pause, Resume, Checkpoint, Stats.
+ * The two differ in nothing but their name. A method that is not in the table, Checkpoint, is answered
+ * with UNIMPLEMENTED.
  */
 #include <string.h>
 
@@ -14,17 +14,26 @@
 
 static const Qemubox__Task__Empty empty = QEMUBOX__TASK__EMPTY__INIT;
 
-/* The task that a request names, or NULL and the call is answered. There are no other processes. */
-static struct container *find(struct shim *shim, struct ttrpc_call *call, const char *id,
-			      const char *exec_id)
+/* The task that a request names, or NULL and the call is answered. */
+static struct container *find(struct shim *shim, struct ttrpc_call *call, const char *id)
 {
 	struct container *c = container_find(shim, id);
 
 	if (!c)
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "task %.80s not found", id);
-	else if (exec_id[0])
+	return c;
+}
+
+/* The process of it, or NULL and the same. */
+static struct process *find_process(struct shim *shim, struct ttrpc_call *call, const char *id,
+				    const char *exec_id)
+{
+	struct container *c = find(shim, call, id);
+	struct process *p = c ? container_process(c, exec_id) : NULL;
+
+	if (c && !p)
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "task %s has no process %.80s", id, exec_id);
-	return exec_id[0] ? NULL : c;
+	return p;
 }
 
 static void on_create(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
@@ -32,77 +41,115 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *request, 
 	container_create(arg, call, (const Qemubox__Task__CreateRequest *)request);
 }
 
+static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__ExecRequest *r = (const Qemubox__Task__ExecRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_exec(c, call, r);
+}
+
 static void on_start(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__StartRequest *r = (const Qemubox__Task__StartRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
 
-	if (c)
-		container_start(c, call);
+	if (p)
+		process_start(p, call);
 }
 
 static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__WaitRequest *r = (const Qemubox__Task__WaitRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
 
-	if (c)
-		container_wait(c, call);
+	if (p)
+		process_wait(p, call);
 }
 
 static void on_kill(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__KillRequest *r = (const Qemubox__Task__KillRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
 
-	if (c)
-		container_kill(c, call, r->signal, r->all);
+	if (p)
+		process_kill(p, call, r->signal, r->all);
 }
 
 static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__DeleteRequest *r = (const Qemubox__Task__DeleteRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
 
-	if (c)
-		container_delete(c, call);
+	if (p && r->exec_id[0])
+		exec_delete(p, call);
+	else if (p)
+		container_delete(p->container, call);
 }
 
-static Qemubox__Task__Status status_of(const struct container *c)
+static void on_resize_pty(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
-	switch (c->state) {
-	case CONTAINER_CREATING:
+	const Qemubox__Task__ResizePtyRequest *r = (const Qemubox__Task__ResizePtyRequest *)request;
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
+
+	if (p)
+		process_resize(p, call, r->width, r->height);
+}
+
+static void on_close_io(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__CloseIORequest *r = (const Qemubox__Task__CloseIORequest *)request;
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
+
+	if (!p)
+		return;
+	if (r->stdin)
+		fifos_close_stdin(&p->io);
+	ttrpc_reply(call, &empty.base);
+}
+
+static Qemubox__Task__Status status_of(const struct process *p)
+{
+	switch (p->state) {
+	case PROCESS_NEW:
 		return QEMUBOX__TASK__STATUS__UNKNOWN;
-	case CONTAINER_CREATED:
-	case CONTAINER_STARTING:
+	case PROCESS_CREATED:
+	case PROCESS_STARTING:
 		return QEMUBOX__TASK__STATUS__CREATED;
-	case CONTAINER_RUNNING:
-	case CONTAINER_DRAINING: /* until Wait says otherwise */
-		return QEMUBOX__TASK__STATUS__RUNNING;
-	default:
+	case PROCESS_STOPPED:
 		return QEMUBOX__TASK__STATUS__STOPPED;
+	default: /* DRAINING, too, until Wait says otherwise */
+		break;
 	}
+	if (p->container->state == CONTAINER_PAUSING)
+		return QEMUBOX__TASK__STATUS__PAUSING;
+	return p->container->state == CONTAINER_PAUSED || p->container->sandbox->paused
+		       ? QEMUBOX__TASK__STATUS__PAUSED
+		       : QEMUBOX__TASK__STATUS__RUNNING;
 }
 
 static void on_state(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__StateRequest *r = (const Qemubox__Task__StateRequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	const struct process *p = find_process(arg, call, r->id, r->exec_id);
 	Qemubox__Task__StateResponse m = QEMUBOX__TASK__STATE_RESPONSE__INIT;
 	Google__Protobuf__Timestamp at;
 
-	if (!c)
+	if (!p)
 		return;
-	m.id = c->id;
-	m.bundle = c->bundle;
-	m.pid = (uint32_t)c->sandbox->pid;
-	m.status = status_of(c);
-	m.stdin = c->io.f[FIFO_STDIN].path;
-	m.stdout = c->io.f[FIFO_STDOUT].path;
-	m.stderr = c->io.f[FIFO_STDERR].path;
-	if (c->state >= CONTAINER_STOPPED) {
-		m.exit_status = c->exit_status;
-		m.exited_at = timestamp(&at, &c->exited_at);
+	m.id = p->container->id;
+	m.exec_id = p->exec_id;
+	m.bundle = p->container->bundle;
+	m.pid = (uint32_t)p->container->sandbox->pid;
+	m.status = status_of(p);
+	m.stdin = p->io.f[FIFO_STDIN].path;
+	m.stdout = p->io.f[FIFO_STDOUT].path;
+	m.stderr = p->io.f[FIFO_STDERR].path;
+	m.terminal = p->terminal;
+	if (p->state == PROCESS_STOPPED) {
+		m.exit_status = p->exit_status;
+		m.exited_at = timestamp(&at, &p->exited_at);
 	}
 	ttrpc_reply(call, &m.base);
 }
@@ -122,35 +169,43 @@ static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *request,
 static void on_pids(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__PidsRequest *r = (const Qemubox__Task__PidsRequest *)request;
-	struct container *c = find(arg, call, r->id, "");
-	Qemubox__Task__PidsResponse m = QEMUBOX__TASK__PIDS_RESPONSE__INIT;
-	Qemubox__Task__ProcessInfo qemu = QEMUBOX__TASK__PROCESS_INFO__INIT;
-	Qemubox__Task__ProcessInfo *list[] = { &qemu };
+	struct container *c = find(arg, call, r->id);
 
-	if (!c)
-		return;
-	qemu.pid = (uint32_t)c->sandbox->pid;
-	m.n_processes = qemu.pid ? 1 : 0;
-	m.processes = list;
-	ttrpc_reply(call, &m.base);
+	if (c)
+		container_pids(c, call);
 }
 
-static void on_close_io(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+static void on_pause(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
-	const Qemubox__Task__CloseIORequest *r = (const Qemubox__Task__CloseIORequest *)request;
-	struct container *c = find(arg, call, r->id, r->exec_id);
+	const Qemubox__Task__PauseRequest *r = (const Qemubox__Task__PauseRequest *)request;
+	struct container *c = find(arg, call, r->id);
 
-	if (!c)
-		return;
-	if (r->stdin)
-		fifos_close_stdin(&c->io);
-	ttrpc_reply(call, &empty.base);
+	if (c)
+		container_pause(c, call);
+}
+
+static void on_resume(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__ResumeRequest *r = (const Qemubox__Task__ResumeRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_resume(c, call);
+}
+
+static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__StatsRequest *r = (const Qemubox__Task__StatsRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_stats(c, call);
 }
 
 static void on_update(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__UpdateRequest *r = (const Qemubox__Task__UpdateRequest *)request;
-	struct container *c = find(arg, call, r->id, "");
+	struct container *c = find(arg, call, r->id);
 
 	if (c)
 		container_update(c, call, r);
@@ -173,18 +228,23 @@ void service_disconnected(struct shim *shim)
 }
 
 /* clang-format off */
-#define METHODS(service)                                                                        \
-	{ service, "Create",   &qemubox__task__create_request__descriptor,   on_create },       \
-	{ service, "Start",    &qemubox__task__start_request__descriptor,    on_start },        \
-	{ service, "Wait",     &qemubox__task__wait_request__descriptor,     on_wait },         \
-	{ service, "State",    &qemubox__task__state_request__descriptor,    on_state },        \
-	{ service, "Kill",     &qemubox__task__kill_request__descriptor,     on_kill },         \
-	{ service, "Delete",   &qemubox__task__delete_request__descriptor,   on_delete },       \
-	{ service, "Connect",  &qemubox__task__connect_request__descriptor,  on_connect },      \
-	{ service, "CloseIO",  &qemubox__task__close_iorequest__descriptor,  on_close_io },     \
-	{ service, "Pids",     &qemubox__task__pids_request__descriptor,     on_pids },         \
-	{ service, "Update",   &qemubox__task__update_request__descriptor,   on_update },       \
-	{ service, "Shutdown", &qemubox__task__shutdown_request__descriptor, on_shutdown }
+#define METHODS(service)                                                                           \
+	{ service, "Create",    &qemubox__task__create_request__descriptor,       on_create },     \
+	{ service, "Exec",      &qemubox__task__exec_request__descriptor,         on_exec },       \
+	{ service, "Start",     &qemubox__task__start_request__descriptor,        on_start },      \
+	{ service, "Wait",      &qemubox__task__wait_request__descriptor,         on_wait },       \
+	{ service, "State",     &qemubox__task__state_request__descriptor,        on_state },      \
+	{ service, "Kill",      &qemubox__task__kill_request__descriptor,         on_kill },       \
+	{ service, "Delete",    &qemubox__task__delete_request__descriptor,       on_delete },     \
+	{ service, "Connect",   &qemubox__task__connect_request__descriptor,      on_connect },    \
+	{ service, "CloseIO",   &qemubox__task__close_iorequest__descriptor,      on_close_io },   \
+	{ service, "ResizePty", &qemubox__task__resize_pty_request__descriptor,   on_resize_pty }, \
+	{ service, "Pids",      &qemubox__task__pids_request__descriptor,         on_pids },       \
+	{ service, "Pause",     &qemubox__task__pause_request__descriptor,        on_pause },      \
+	{ service, "Resume",    &qemubox__task__resume_request__descriptor,       on_resume },     \
+	{ service, "Stats",     &qemubox__task__stats_request__descriptor,        on_stats },      \
+	{ service, "Update",    &qemubox__task__update_request__descriptor,       on_update },     \
+	{ service, "Shutdown",  &qemubox__task__shutdown_request__descriptor,     on_shutdown }
 
 const struct ttrpc_method service_methods[] = {
 	METHODS("containerd.task.v2.Task"),

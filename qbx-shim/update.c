@@ -126,8 +126,8 @@ static struct update *update_new(struct container *c, struct ttrpc_call *call,
 
 static bool may_update(const struct container *c)
 {
-	return c->state >= CONTAINER_CREATED && c->state <= CONTAINER_RUNNING && !c->exited &&
-	       c->sandbox->scale;
+	return c->state == CONTAINER_STANDING && !c->sandbox->paused &&
+	       c->init.state <= PROCESS_RUNNING && !c->init.exited && c->sandbox->scale;
 }
 
 void container_update(struct container *c, struct ttrpc_call *call,
@@ -138,7 +138,8 @@ void container_update(struct container *c, struct ttrpc_call *call,
 	struct update *u;
 
 	if (!may_update(c)) {
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s does not run", c->id);
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s %s", c->id,
+			   c->init.exited ? "has ended" : "stands still");
 		return;
 	}
 	if (!r->resources || strcmp(r->resources->type_url, GUEST_RESOURCES_TYPE)) {

@@ -783,6 +783,9 @@ static void refusals(void **state)
 	assert_int_equal(start(), TTRPC_NOT_FOUND);
 	ask(&a, V3, "Exec", &r, &qemubox__task__empty__descriptor);
 	finish(&a);
+	assert_int_equal(a.code, TTRPC_NOT_FOUND);
+	ask(&a, V3, "Checkpoint", &r, &qemubox__task__empty__descriptor);
+	finish(&a);
 	assert_int_equal(a.code, TTRPC_UNIMPLEMENTED);
 	ask(&a, V3, "Connect", &r, &qemubox__task__connect_response__descriptor);
 	finish(&a);

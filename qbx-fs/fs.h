@@ -11,7 +11,7 @@
  * disk read-only below an overlay whose upper directory is in its memory.
  *
  * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
- * (of a directory, a tar archive, an OCI image) goes to the cache, named by what it was made of.
+ * (of a directory, as its other snapshotters have them, a tar archive, an OCI image) goes to the cache, named by what it was made of.
  */
 #ifndef QBX_FS_H
 #define QBX_FS_H
@@ -39,7 +39,8 @@ struct layer {
 	char *path; /* absolute, owned */
 	struct stat st;
 	struct erofs_super sb;
-	bool planned; /* --dry-run: it would have to be made, so there is no st and no sb */
+	bool directory; /* path is one: there is no image of it yet */
+	bool planned;	/* --dry-run: it would have to be made, so there is no st and no sb */
 };
 
 /* Base first. */

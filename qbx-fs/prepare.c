@@ -43,20 +43,49 @@ static char *next_lower(char **list)
 	return start;
 }
 
+/* One more layer: the image that is mounted there, or the directory as it is. */
+static int add_dir(struct layers *l, const char *dir, struct qbx_err *err)
+{
+	struct layer *layer = layers_add(l, err);
+	int r = layer ? layer_of_mount(layer, dir, err) : -1;
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	err_forget(err);
+	layer->directory = true;
+	layer->path = strdup(dir);
+	return layer->path ? 0 : err_sys(err, ENOMEM, "%s", dir);
+}
+
+static int convert_dir(const struct cache *c, struct layer *l, struct qbx_err *err)
+{
+	_cleanup_free_ char *dir = take_ptr(l->path);
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char digest[SHA256_HEX_LEN + 1];
+
+	if (fd < 0)
+		return err_sys(err, errno, "open %s", dir);
+	if (dirtree_digest(fd, dir, digest, err) < 0)
+		return -1;
+	return mkfs_dir(c, dir, fd, digest, l, err);
+}
+
+/* All layers are known: directories become images. */
+static int convert_dirs(struct prep *p, struct qbx_err *err)
+{
+	phase_mark(&p->t, "resolve");
+	for (size_t i = 0; i < p->layers.n; i++)
+		if (p->layers.v[i].directory && convert_dir(&p->cache, &p->layers.v[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int add_lower(struct layers *l, const char *dir, struct qbx_err *err)
 {
-	struct layer *layer;
-	int r;
-
 	if (dir[0] != '/')
 		return err_code(err, EX_DATAERR, "rootfs: lowerdir \"%s\" is not an absolute path",
 				dir);
-	layer = layers_add(l, err);
-	r = layer ? layer_of_mount(layer, dir, err) : -1;
-	if (r == 0)
-		return err_hint(err, "lower directories must be mounted EROFS layers: use "
-				     "containerd's erofs snapshotter");
-	return r < 0 ? -1 : 0;
+	return add_dir(l, dir, err);
 }
 
 /* The list has the top first. */
@@ -88,8 +117,7 @@ static int prepare_overlay(struct prep *p, const struct rootfs *m, struct qbx_er
 	if (p->layers.n == 0)
 		return err_code(err, EX_DATAERR, "rootfs: an overlay without lowerdir=");
 	turn(&p->layers);
-	phase_mark(&p->t, "resolve");
-	return 0;
+	return convert_dirs(p, err);
 }
 
 static int prepare_erofs(struct prep *p, const struct rootfs *m, struct qbx_err *err)
@@ -104,24 +132,7 @@ static int prepare_erofs(struct prep *p, const struct rootfs *m, struct qbx_err 
 
 static int prepare_bind(struct prep *p, const struct rootfs *m, struct qbx_err *err)
 {
-	struct layer *layer = layers_add(&p->layers, err);
-	_cleanup_close_ int fd = -1;
-	char digest[SHA256_HEX_LEN + 1];
-	int r = layer ? layer_of_mount(layer, m->source, err) : -1;
-
-	if (r < 0)
-		return -1;
-	if (r > 0) {
-		phase_mark(&p->t, "resolve");
-		return 0;
-	}
-	fd = open(m->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno, "open %s", m->source);
-	if (dirtree_digest(fd, m->source, digest, err) < 0)
-		return -1;
-	phase_mark(&p->t, "resolve");
-	return mkfs_dir(&p->cache, m->source, fd, digest, layer, err);
+	return add_dir(&p->layers, m->source, err) < 0 ? -1 : convert_dirs(p, err);
 }
 
 static int prepare_tar(struct prep *p, const struct rootfs *m, struct qbx_err *err)

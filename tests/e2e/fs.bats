@@ -172,6 +172,42 @@ small_tree() {
 	ctr container rm fs-e2e
 }
 
+# above UPPER LOWERS COMMAND...: run a command in an overlay, so that the kernel writes the layer UPPER
+above() {
+	mkdir "$T/$1" "$T/$1.work" "$T/$1.all"
+	mount -t overlay -o "lowerdir=$2,upperdir=$T/$1,workdir=$T/$1.work" overlay "$T/$1.all"
+	(cd "$T/$1.all" && "${@:3}")
+	umount "$T/$1.all"
+}
+
+@test "layers that are directories become one disk, equal to their overlay" {
+	odd_tree "$T/l0"
+	touch "$T/l0/gone" "$T/l0/empty/hidden"
+	above l1 "$T/l0" sh -c 'rm gone; rm -r empty; mkdir empty more; seq 10000 > more/numbers; echo replaced > etc/group'
+	above l2 "$T/l1:$T/l0" sh -c 'echo top > deep/er/top; rm deep/dangling'
+	lowers="lowerdir=$T/l2:$T/l1:$T/l0"
+	prepare overlay overlay "$lowers"
+	[ "$(jq '.fs.disks | length' "$T/doc")" -eq 1 ]
+	[ "$(disk format)" = vmdk ]
+	mount_disk
+	mount -t overlay -o "$lowers" overlay "$T/want"
+	same_tree "$T/want" "$T/mnt" 14
+	[ ! -e "$T/mnt/gone" ]
+	[ -d "$T/mnt/empty" ]
+	[ ! -e "$T/mnt/empty/hidden" ]
+	# Nothing is made twice, and a directory that changed is made anew, it alone.
+	cp "$T/doc" "$T/first"
+	find "$layers" -name 'dir-*' | sort > "$T/before"
+	prepare overlay overlay "$lowers"
+	diff <(jq .fs.disks "$T/first") <(jq .fs.disks "$T/doc")
+	umount "$T/want" "$T/mnt"
+	echo more > "$T/l2/news"
+	prepare overlay overlay "$lowers"
+	[ "$(find "$layers" -name 'dir-*' | sort | comm -13 "$T/before" - | wc -l)" -eq 1 ]
+	mount_disk
+	[ "$(cat "$T/mnt/news")" = more ]
+}
+
 @test "a directory" {
 	odd_tree "$T/dir"
 	prepare bind "$T/dir"

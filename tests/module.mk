@@ -7,7 +7,7 @@ SAN_BUILD := $(BUILD)-san
 
 # A make of its own, because what this one has read may be from before deps.
 test: deps
-	$(Q)$(MAKE) --no-print-directory test-programs host image qemus
+	$(Q)$(MAKE) --no-print-directory test-programs host image others
 	tests/run $(BUILD) $(SAN_BUILD) $(FUZZ_BUILD)
 
 test-kvm: deps

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# For tests that run boxes with containerd: one containerd a file, the demo image in it, and a
-# comparison of the host before and after each test. To be loaded.
+# For tests that run boxes with containerd: one containerd a file, the one that QBX_CONTAINERD asks for
+# as containerd.sh has it, the demo image in it, and a comparison of the host before and after each test.
+# To be loaded.
 
 image=docker.io/library/qemubox-demo:latest
 runtime=io.containerd.qemubox.v1
@@ -14,8 +15,8 @@ setup_file() {
 	build=${QBX_BUILD:-build}
 	export archive=${QBX_IMAGE:-$BATS_TEST_DIRNAME/../../${build%-san}/qemubox-demo.tar}
 	containerd_start 3>&-
-	export containerd_pid
-	ctr image import --snapshotter erofs "$archive" >&2
+	export containerd_pid containerd_snapshotter PATH
+	ctr image import --snapshotter "$containerd_snapshotter" "$archive" >&2
 	# The first box makes the bridge, which stays, and the disks of the image, which are a cache.
 	box warm-up true
 }
@@ -50,7 +51,7 @@ things() {
 	iptables-save 2> /dev/null | grep -v '^[#:]' || :
 	ctr container ls -q
 	ctr task ls -q
-	ctr snapshot --snapshotter erofs ls | cut -d' ' -f1 | sort
+	ctr snapshot --snapshotter "$containerd_snapshotter" ls | cut -d' ' -f1 | sort
 } 2> /dev/null
 
 # box [OPTION of ctr run]... ID CMD...
@@ -60,7 +61,7 @@ box() {
 		options+=("$1")
 		shift
 	done
-	timeout 300 ctr run --rm --snapshotter erofs --runtime $runtime "${options[@]}" $image "$@" 3>&-
+	timeout 300 ctr run --rm --snapshotter "$containerd_snapshotter" --runtime $runtime "${options[@]}" $image "$@" 3>&-
 }
 
 # What containerd and the shims have logged.

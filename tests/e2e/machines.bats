@@ -85,7 +85,7 @@ boots_with_every_qemu() {
 	export QEMUBOX_MACHINE=$1
 	found=$(qemus)
 	[ "${QEMUBOX_ACCEL:-}" != tcg ] || [ "$(wc -l <<< "$found")" -eq 3 ] ||
-		{ echo "not all are there: make qemus"; false; }
+		{ echo "not all are there: make others"; false; }
 	for qemu in $found; do
 		echo "$1 on $("$qemu" --version | head -n 1)"
 		QEMUBOX_QEMU_PATH=$qemu qbx-vm run --box "$BOX" --report "$T/report" -- uname -s > "$T/out"

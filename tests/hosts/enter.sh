@@ -83,12 +83,12 @@ for dir in "$checkout" "$(realpath "$here/../..")"; do
 	mkdir -p "$host$dir"
 	mount --bind -o ro "$dir" "$host$dir"
 done
-# The QEMUs of other suites, where qemu.sh has been run for them.
-for suite in bookworm trixie; do
-	tree=$("$here/qemu.sh" --if-there "$suite")
+# What other suites have, where it has been unpacked.
+for name in $("$here/other.sh" --names); do
+	tree=$("$here/other.sh" --if-there "$name")
 	[ -n "$tree" ] || continue
-	mkdir -p "$host/opt/qemu/$suite"
-	mount --bind -o ro "$tree" "$host/opt/qemu/$suite"
+	mkdir -p "$host/opt/$name"
+	mount --bind -o ro "$tree" "$host/opt/$name"
 done
 case $cwd/ in "$checkout"/*) ;; *) cwd=$checkout ;; esac
 

@@ -49,6 +49,14 @@ job() {
 	quote "$@"
 }
 
+# show FROM AS — a tree of this machine that is to be seen there.
+show() {
+	[ ! -d "$work/disk/seen$2" ] || return 0
+	mkdir -p "$work/disk/seen$2"
+	echo "$1" >> "$work/from"
+	echo "$2" >> "$work/disk/trees"
+}
+
 # The disk that goes in beside the root: the checkout, the toolkit and the job. Nothing is copied
 # to make it: the trees are bound into place in a mount namespace that ends with mkfs.
 make_disk() {
@@ -61,14 +69,14 @@ make_disk() {
 			install DESTDIR="$work/disk/install" PREFIX=/usr >&2
 	fi
 	for dir in "$checkout" "$(realpath "$here/../..")"; do
-		[ -d "$work/disk/seen$dir" ] || echo "$dir" >> "$work/disk/trees"
-		mkdir -p "$work/disk/seen$dir"
+		show "$dir" "$dir"
 	done
+	[ -z "$other" ] || show "$("$here/other.sh" "$other")" "/opt/$other"
 	# shellcheck disable=SC2016 # the inner shell expands these
 	unshare --mount sh -euc '
-		while read -r dir; do
-			mount --bind "$dir" "$1/disk/seen$dir"
-		done < "$1/disk/trees"
+		while read -r from <&3 && read -r as <&4; do
+			mount --bind "$from" "$1/disk/seen$as"
+		done 3< "$1/from" 4< "$1/disk/trees"
 		mkfs.erofs --quiet -E^inline_data --exclude-regex="/[.]git(/|$)|[.]([oad])$|/fuzz_[a-z_]*$" \
 			"$1/disk.erofs" "$1/disk" >&2' sh "$work"
 }

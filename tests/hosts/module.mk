@@ -5,17 +5,16 @@
 
 DEMO_IMAGE := $(BUILD)/qemubox-demo.tar
 
-.PHONY: deps host image qemus toolkit run shell
+.PHONY: deps host image others toolkit run shell
 deps:
 	@tests/hosts/deps.sh
 
 host: deps
 	@tests/hosts/root.sh
 
-# QEMU 7.2 and 10, beside the host's own.
-qemus: deps
-	@tests/hosts/qemu.sh bookworm
-	@tests/hosts/qemu.sh trixie
+# QEMU 7.2 and 10, and containerd 1.7, beside the host's own.
+others: deps
+	@for name in $$(tests/hosts/other.sh --names); do tests/hosts/other.sh "$$name" || exit; done
 
 image: $(DEMO_IMAGE)
 $(DEMO_IMAGE): tests/hosts/image.sh tests/hosts/image.packages

@@ -6,6 +6,7 @@
 #   checkout   the tree that is visible in the host
 #   install    the one whose `make install` puts the toolkit there; empty for none
 #   root       the host's root file system
+#   other      with QBX_CONTAINERD, as containerd.sh has it: that one, unpacked, by other.sh's name
 
 # shellcheck disable=SC2034,SC2154 # what is set is for the host, and $here is its
 checkout=$(realpath "$here/../..")
@@ -24,3 +25,6 @@ done
 
 # shellcheck disable=SC2034
 root=$("$here/root.sh")
+
+other=${QBX_CONTAINERD:+containerd/$QBX_CONTAINERD}
+[ -z "$other" ] || "$here/other.sh" "$other" > /dev/null

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define HEADER 4u
@@ -20,7 +21,9 @@ struct stream {
 	struct watch *local_watch, *sock_watch;
 	stream_done_fn *done;
 	void *arg;
-	uint32_t chunk;	   /* receiving: bytes of the current chunk still to come */
+	uint32_t chunk; /* receiving: bytes of the current chunk still to come */
+	bool draining;	/* sending: stream_drain() was called, and so many bytes may still follow */
+	size_t drain_left;
 	unsigned long long moved;
 	size_t start, end; /* what of buf is still to be written, or not yet parsed */
 	unsigned char buf[STREAM_CHUNK_MAX + HEADER];
@@ -58,18 +61,32 @@ static void queue_chunk(struct stream *s, size_t len, enum state next)
 	rest_all_but(s, s->sock_watch, EPOLLOUT);
 }
 
+/* Nobody waits for our end of it: a terminal is hung up now, not when the host has been told. */
+static void end_source(struct stream *s)
+{
+	loop_remove(take_ptr(s->local_watch));
+	close(take_fd(&s->local));
+	queue_chunk(s, 0, SEND_LAST);
+}
+
 static void on_source(struct stream *s)
 {
-	ssize_t n = read(s->local, s->buf + HEADER, STREAM_WRITE_MAX - HEADER);
+	size_t most = STREAM_WRITE_MAX - HEADER;
+	ssize_t n;
 
-	if (n < 0 && is_transient(errno))
+	if (s->draining && s->drain_left < most)
+		most = s->drain_left;
+	do
+		n = read(s->local, s->buf + HEADER, most);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN && !s->draining)
 		return;
-	if (n > 0) {
-		queue_chunk(s, (size_t)n, SEND_WRITE);
+	if (n <= 0) {
+		end_source(s);
 		return;
 	}
-	/* A pseudo-terminal whose other side is closed reports EIO: the end, like any other error. */
-	queue_chunk(s, 0, SEND_LAST);
+	s->drain_left -= s->draining ? (size_t)n : 0;
+	queue_chunk(s, (size_t)n, SEND_WRITE);
 }
 
 static void chunk_sent(struct stream *s)
@@ -82,6 +99,8 @@ static void chunk_sent(struct stream *s)
 		/* The connection is watched as well: a peer that goes away ends the stream. */
 		loop_set_events(s->sock_watch, EPOLLIN);
 		loop_set_events(s->local_watch, EPOLLIN);
+		if (s->draining)
+			on_source(s);
 	}
 }
 
@@ -261,6 +280,14 @@ struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn 
 	return stream_new(loop, RECV_READ, dst, sock, done, arg, err);
 }
 
+void stream_drain(struct stream *s)
+{
+	s->draining = true;
+	s->drain_left = STREAM_DRAIN_MAX;
+	if (s->state == SEND_READ)
+		on_source(s);
+}
+
 unsigned long long stream_moved(const struct stream *s)
 {
 	return s->moved;
@@ -272,7 +299,8 @@ void stream_free(struct stream *s)
 		return;
 	loop_remove(s->local_watch);
 	loop_remove(s->sock_watch);
-	close(s->local);
+	if (s->local >= 0)
+		close(s->local);
 	close(s->sock);
 	free(s);
 }

@@ -26,6 +26,8 @@
  */
 #define STREAM_WRITE_MAX 16384u
 
+#define STREAM_DRAIN_MAX 65536u /* more than a pipe or a pseudo-terminal holds */
+
 enum stream_end {
 	STREAM_DONE,	  /* the end mark was sent and the peer closed, or it was received */
 	STREAM_BROKEN,	  /* the connection ended, or broke the rules, before the end mark */
@@ -39,7 +41,8 @@ typedef void stream_done_fn(void *arg, enum stream_end end);
 
 /**
  * stream_send() - move bytes from a local descriptor into the connection until end of file
- * @src: taken over; non-blocking, a regular file, or safe to read once when readable
+ * @src: taken over; non-blocking, a regular file, or safe to read once when readable. Closed when it
+ *       has ended. The EIO of a pseudo-terminal whose other side is closed is an end of file.
  * @sock: taken over; non-blocking
  * Return: the stream, or NULL with @err and both descriptors closed.
  */
@@ -49,6 +52,13 @@ struct stream *stream_send(struct loop *loop, int src, int sock, stream_done_fn 
 /** stream_recv() - the reverse: from the connection into @dst; both taken over, non-blocking. */
 struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn *done, void *arg,
 			   struct qbx_err *err) _must_check_;
+
+/**
+ * stream_drain() - sending: the source ends where it has nothing more for now
+ * For one that has no end of its own, like a terminal whose user has left. What is there now is read,
+ * and at most STREAM_DRAIN_MAX bytes of it, for a source that never runs dry.
+ */
+void stream_drain(struct stream *s);
 
 /** stream_moved() - bytes handed on so far, headers included: did it get anywhere lately? */
 unsigned long long stream_moved(const struct stream *s);

@@ -12,6 +12,7 @@
 #include "io.h"
 #include "log.h"
 #include "rootfs.h"
+#include "terminal.h"
 
 struct container *container_find(const struct vm *vm, const char *id)
 {
@@ -208,9 +209,17 @@ static void on_created(void *arg, const struct qbx_err *failed)
 static int run_create(struct container *c, const int fds[3], struct qbx_err *err)
 {
 	char pid_file[sizeof(c->dir) + 8];
-	const char *args[] = { "create", "--bundle", c->dir, "--pid-file", pid_file, c->id, NULL };
+	char console[sizeof(c->dir) + sizeof(TERMINAL_SOCKET) + 1];
+	const char *args[9] = { "create", "--bundle", c->dir, "--pid-file", pid_file };
+	size_t n = 5;
 
 	snprintf(pid_file, sizeof(pid_file), "%s/pid", c->dir);
+	snprintf(console, sizeof(console), "%s/" TERMINAL_SOCKET, c->dir);
+	if (c->init.terminal) {
+		args[n++] = "--console-socket";
+		args[n++] = console;
+	}
+	args[n] = c->id;
 	return crun_run(c->vm, c->dir, args, fds, on_created, c, err);
 }
 
@@ -285,7 +294,7 @@ static int prepare(struct container *c, const Qemubox__Task__CreateRequest *r, s
 	if (mkdir(c->dir, 0711) < 0)
 		return err_sys(err, errno, "create directory %s", c->dir);
 	/* First of all, so that the streams of a Create that fails do not stay parked. */
-	rc = process_open_io(&c->init, names, fds, err);
+	rc = process_open_io(&c->init, names, r->terminal ? c->dir : NULL, fds, err);
 	if (rc == 0)
 		rc = write_spec(c, r, err);
 	if (rc == 0)
@@ -315,8 +324,6 @@ static bool may_create(const struct vm *vm, struct ttrpc_call *call,
 			   CONTAINERS_MAX);
 	else if (vm->going_down)
 		ttrpc_fail(call, TTRPC_UNAVAILABLE, "the guest is going down");
-	else if (r->terminal)
-		ttrpc_fail(call, TTRPC_UNIMPLEMENTED, "terminals are not implemented yet");
 	else if (r->checkpoint[0] || r->parent_checkpoint[0])
 		ttrpc_fail(call, TTRPC_UNIMPLEMENTED, "checkpoints are not implemented");
 	else

@@ -9,6 +9,7 @@
 
 #include "io.h"
 #include "log.h"
+#include "terminal.h"
 
 struct exec *exec_find(const struct container *c, const char *id)
 {
@@ -43,6 +44,7 @@ static void discard(struct exec *e)
 		at = &(*at)->next;
 	*at = e->next;
 	close_fds(e);
+	json_decref(e->spec);
 	process_free(&e->process);
 	if (io_remove_tree(AT_FDCWD, e->dir, &err) < 0)
 		log_error("exec %s: %s", e->id, err.msg);
@@ -119,12 +121,44 @@ static void on_started(void *arg, const struct qbx_err *failed)
 	container_quiet(e->container);
 }
 
-void exec_start(struct exec *e, struct ttrpc_call *call)
+/* process.json, with the size that its terminal has by now. */
+static int write_spec(const struct exec *e, const char *path, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (e->process.terminal && (e->process.width || e->process.height) &&
+	    json_object_set_new(e->spec, "consoleSize",
+				json_pack("{s:i,s:i}", "width", e->process.width, "height",
+					  e->process.height)) < 0)
+		return err_sys(err, ENOMEM, "write %s", path);
+	text = json_dumps(e->spec, JSON_COMPACT);
+	if (!text)
+		return err_sys(err, ENOMEM, "write %s", path);
+	return io_write_file(AT_FDCWD, path, 0600, text, strlen(text), err);
+}
+
+static int run_exec(struct exec *e, struct qbx_err *err)
 {
 	char spec[sizeof(e->dir) + sizeof("/process.json")], pid[sizeof(e->dir) + sizeof("/pid")];
-	const char *args[] = {
-		"exec", "--detach", "--process", spec, "--pid-file", pid, NULL, NULL
-	};
+	char console[sizeof(e->dir) + sizeof(TERMINAL_SOCKET) + 1];
+	const char *args[10] = { "exec", "--detach", "--process", spec, "--pid-file", pid };
+	size_t n = 6;
+
+	snprintf(spec, sizeof(spec), "%s/process.json", e->dir);
+	snprintf(pid, sizeof(pid), "%s/pid", e->dir);
+	snprintf(console, sizeof(console), "%s/" TERMINAL_SOCKET, e->dir);
+	if (e->process.terminal) {
+		args[n++] = "--console-socket";
+		args[n++] = console;
+	}
+	args[n] = e->container->id;
+	if (write_spec(e, spec, err) < 0)
+		return -1;
+	return crun_run(e->container->vm, e->dir, args, e->fds, on_started, e, err);
+}
+
+void exec_start(struct exec *e, struct ttrpc_call *call)
+{
 	struct qbx_err err = { 0 };
 
 	if (e->state != EXEC_ADDED || e->container->state != CONTAINER_RUNNING) {
@@ -132,14 +166,11 @@ void exec_start(struct exec *e, struct ttrpc_call *call)
 			   e->id);
 		return;
 	}
-	snprintf(spec, sizeof(spec), "%s/process.json", e->dir);
-	snprintf(pid, sizeof(pid), "%s/pid", e->dir);
-	args[6] = e->container->id;
 	e->state = EXEC_STARTING;
 	e->call = call;
 	process_hold(&e->process, true);
 	child_hold(e->container->vm, true);
-	if (crun_run(e->container->vm, e->dir, args, e->fds, on_started, e, &err) < 0)
+	if (run_exec(e, &err) < 0)
 		on_started(e, &err);
 	else
 		close_fds(e);
@@ -150,26 +181,17 @@ void exec_start(struct exec *e, struct ttrpc_call *call)
 static int prepare(struct exec *e, const Qemubox__Task__ExecRequest *r, struct qbx_err *err)
 {
 	const char *names[3] = { r->stdin, r->stdout, r->stderr };
-	char path[sizeof(e->dir) + sizeof("/process.json")];
-	_cleanup_free_ char *text = NULL;
-	json_auto_t *process = NULL;
 
 	if (mkdir(e->dir, 0700) < 0)
 		return err_sys(err, errno, "create directory %s", e->dir);
 	/* First, so that the streams of one that fails do not stay parked. */
-	if (process_open_io(&e->process, names, e->fds, err) < 0)
+	if (process_open_io(&e->process, names, r->terminal ? e->dir : NULL, e->fds, err) < 0)
 		return -1;
 	if (!r->spec || strcmp(r->spec->type_url, GUEST_PROCESS_TYPE))
 		return err_code(err, EX_DATAERR, "spec holds no " GUEST_PROCESS_TYPE);
-	process = spec_process((const char *)r->spec->value.data, r->spec->value.len, r->terminal,
+	e->spec = spec_process((const char *)r->spec->value.data, r->spec->value.len, r->terminal,
 			       err);
-	if (!process)
-		return -1;
-	snprintf(path, sizeof(path), "%s/process.json", e->dir);
-	text = json_dumps(process, JSON_COMPACT);
-	if (!text)
-		return err_sys(err, ENOMEM, "write %s", path);
-	return io_write_file(AT_FDCWD, path, 0600, text, strlen(text), err);
+	return e->spec ? 0 : -1;
 }
 
 /* Answers the call if not. */
@@ -188,8 +210,6 @@ static bool may_add(const struct container *c, struct ttrpc_call *call,
 		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "%u execs are the most", EXECS_MAX);
 	else if (c->state != CONTAINER_RUNNING || c->vm->going_down)
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is not running", c->id);
-	else if (r->terminal)
-		ttrpc_fail(call, TTRPC_UNIMPLEMENTED, "terminals are not implemented yet");
 	else
 		return true;
 	return false;

@@ -20,6 +20,7 @@ struct exec {
 	char id[BOX_NAME_MAX + 1];
 	char dir[sizeof(((struct container *)0)->dir) + sizeof("/exec-") + BOX_NAME_MAX];
 	struct process process;
+	json_t *spec;		 /* its OCI process */
 	int fds[3];		 /* of the process, until it starts; -1: none */
 	struct ttrpc_call *call; /* Start, waiting for crun */
 };

@@ -8,7 +8,10 @@
 
 /*
  * The end of a process is told when it has ended, when what it wrote has reached the host, and when
- * nobody holds it back. A host that does not read may delay it by DRAIN_MS, not more.
+ * nobody holds it back. A host that does not read may delay it by DRAIN_MS, not more, and neither may
+ * a process in the background that keeps its output open.
+ *
+ * With a terminal the first two streams lead to its master. The end of the first hangs it up.
  */
 struct process {
 	struct vm *vm;
@@ -21,6 +24,11 @@ struct process {
 	struct stream *streams[3]; /* NULL: none, not yet begun, or over */
 	int pipes[3], socks[3];	   /* what process_begin_io() makes streams of, or -1 */
 	struct watch *drain;
+	/* Its terminal, if it has one: where crun sends it, and from process_begin_io() on its master. */
+	bool terminal;
+	int listener, console;
+	struct watch *sink;	/* when nobody wants its output */
+	uint16_t width, height; /* wanted; 0 by 0: not said */
 	struct waiter *waiters;
 	loop_fn *on_end; /* called when it has ended, before that is told */
 	void *arg;
@@ -36,10 +44,11 @@ void process_free(struct process *p);
 /**
  * process_open_io() - connect its stdio to the streams that the host dialled
  * @names: "stream:N" or "" for stdin, stdout and stderr; kept as copies
+ * @console_dir: where crun finds TERMINAL_SOCKET to send a terminal to; NULL for a process without
  * @fds: set to what the process is to have as 0, 1 and 2: the caller's, or -1 for /dev/null
  */
-int process_open_io(struct process *p, const char *const names[3], int fds[3],
-		    struct qbx_err *err) _must_check_;
+int process_open_io(struct process *p, const char *const names[3], const char *console_dir,
+		    int fds[3], struct qbx_err *err) _must_check_;
 
 /**
  * process_begin_io() - let the bytes flow
@@ -47,6 +56,13 @@ int process_open_io(struct process *p, const char *const names[3], int fds[3],
  * complaints belong into an error and not into the output of the container.
  */
 int process_begin_io(struct process *p, struct qbx_err *err) _must_check_;
+
+/**
+ * process_resize() - its terminal has another size, now or as soon as it has one
+ * Without a terminal, or when that has been hung up, nothing happens.
+ */
+int process_resize(struct process *p, uint32_t width, uint32_t height,
+		   struct qbx_err *err) _must_check_;
 
 /** process_watch() - it runs, as @pid, a child of ours */
 int process_watch(struct process *p, pid_t pid, struct qbx_err *err) _must_check_;

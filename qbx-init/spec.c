@@ -9,6 +9,7 @@
 #include "spec.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "json.h"
@@ -79,6 +80,27 @@ static void drop_label(json_t *o, const char *key)
 	drop(o, key, "no such policy");
 }
 
+/* What the request says is what there is; a size is for a terminal. */
+static int adapt_terminal(json_t *process, bool terminal, struct qbx_err *err)
+{
+	static const char *const sides[] = { "width", "height" };
+	json_t *size, *side;
+
+	if (json_object_set_new(process, "terminal", json_boolean(terminal)) < 0)
+		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+	if (!terminal)
+		json_object_del(process, "consoleSize");
+	if (member(process, "consoleSize", JSON_OBJECT, &size, err) < 0)
+		return -1;
+	for (size_t i = 0; size && i < ARRAY_SIZE(sides); i++) {
+		if (member(size, sides[i], JSON_INTEGER, &side, err) < 0)
+			return -1;
+		if (side && (json_integer_value(side) < 0 || json_integer_value(side) > UINT16_MAX))
+			return refuse(err, "process.consoleSize", "is not one of a terminal");
+	}
+	return 0;
+}
+
 static int check_process(json_t *process, bool terminal, struct qbx_err *err)
 {
 	json_t *args;
@@ -87,8 +109,8 @@ static int check_process(json_t *process, bool terminal, struct qbx_err *err)
 		return -1;
 	if (json_array_size(args) == 0 || !json_is_string(json_array_get(args, 0)))
 		return refuse(err, "process.args", "names no program");
-	if (json_is_true(json_object_get(process, "terminal")) != terminal)
-		return refuse(err, "process.terminal", "is not what the request says");
+	if (adapt_terminal(process, terminal, err) < 0)
+		return -1;
 	drop_label(process, "apparmorProfile");
 	drop_label(process, "selinuxLabel");
 	return 0;

@@ -132,6 +132,7 @@ static void state(struct ttrpc_call *call, const ProtobufCMessage *request, void
 	s.stdin = or_empty(p->io[0]);
 	s.stdout = or_empty(p->io[1]);
 	s.stderr = or_empty(p->io[2]);
+	s.terminal = p->terminal;
 	if (p->ended) {
 		s.exit_status = (uint32_t)p->status;
 		at.seconds = p->ended_at.tv_sec;
@@ -237,6 +238,20 @@ static void close_io(struct ttrpc_call *call, const ProtobufCMessage *request, v
 		reply_empty(call);
 }
 
+static void resize_pty(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__ResizePtyRequest *r = (const Qemubox__Task__ResizePtyRequest *)request;
+	struct process *p = find_process(arg, call, r->id, r->exec_id);
+	struct qbx_err err = { 0 };
+
+	if (!p)
+		return;
+	if (process_resize(p, r->width, r->height, &err) < 0)
+		ttrpc_fail_err(call, &err);
+	else
+		reply_empty(call);
+}
+
 static void connect_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__ConnectRequest *r = (const Qemubox__Task__ConnectRequest *)request;
@@ -286,6 +301,7 @@ const struct ttrpc_method task_methods[] = {
 	TASK("Delete", delete_request, delete),
 	TASK("Pids", pids_request, pids),
 	TASK("CloseIO", close_iorequest, close_io),
+	TASK("ResizePty", resize_pty_request, resize_pty),
 	TASK("Connect", connect_request, connect_),
 	TASK("Update", update_request, update),
 	GUEST("Shutdown", shutdown_request, shutdown_handle),

@@ -4,14 +4,20 @@
  *
  *   guestctl boot DIR PORT < boot.json   answer the hello of a guest; prints it
  *   guestctl create|run DIR ID CONFIG.json [TYPE,SOURCE,TARGET[,OPTION]...]...
- *   guestctl start|state|wait|pids|delete|closeio|connect DIR ID
- *   guestctl kill DIR ID SIGNAL [all]
- *   guestctl shutdown DIR
+ *   guestctl addexec|exec DIR ID/EXEC PROCESS.json
+ *   guestctl start|state|wait|delete|closeio DIR ID[/EXEC]
+ *   guestctl kill DIR ID[/EXEC] SIGNAL [all]
+ *   guestctl resize DIR ID[/EXEC] WIDTH HEIGHT
+ *   guestctl pids|connect|pause|resume|metrics DIR ID
+ *   guestctl update DIR ID RESOURCES.json
+ *   guestctl shutdown|ping|oom DIR
+ *   guestctl clock DIR NANOSECONDS
  *   guestctl stats DIR [grows]
  *
- * DIR is where vsock/vsock.sock is and where boot leaves the token. run connects its own stdin, stdout
- * and stderr and exits with the container's status. A call that fails prints "code N: message";
- * status 99.
+ * DIR is where vsock/vsock.sock is and where boot leaves the token. run and exec connect their own
+ * stdin, stdout and stderr and exit with the process's status. With GUESTCTL_TERMINAL set what is made
+ * has a terminal; with GUESTCTL_HOLD run and exec say "created" on stderr and leave the start to
+ * somebody else. A call that fails prints "code N: message"; status 99.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,12 +33,14 @@
 #include "guest.pb-c.h"
 #include "io.h"
 #include "json.h"
+#include "metrics.pb-c.h"
 #include "stream.h"
 #include "task.pb-c.h"
 #include "ttrpc.h"
 
 #define FAILED 99
 #define PATIENCE_MS 600000u
+#define STREAM_NAME 32
 
 /* What goes on in one run of the program. */
 struct ctl {
@@ -41,12 +49,13 @@ struct ctl {
 	struct ttrpc_conn *conn;
 	int nargs;
 	char **args;
-	const char *verb, *id;
+	const char *verb, *exec_id;
+	char *id;
 	int status;
 	struct stream *streams[3];
 	uint32_t numbers[3];
 	int dialled, draining;
-	bool waited, broken;
+	bool waited, deleting, broken;
 };
 
 static _Noreturn void fatal(const struct qbx_err *err)
@@ -265,34 +274,70 @@ static Qemubox__Task__Mount *make_mount(char *text)
 	return m;
 }
 
+static bool with_terminal(void)
+{
+	return getenv("GUESTCTL_TERMINAL") != NULL;
+}
+
+/* The file that the first argument names, as the value of an Any. Return: what to free. */
+static char *read_arg(struct ctl *ctl, Google__Protobuf__Any *any, const char *type)
+{
+	struct qbx_err err = { 0 };
+	char *text;
+	size_t len;
+
+	check(io_read_file(AT_FDCWD, ctl->args[0], JSON_FILE_MAX, &text, &len, &err), &err);
+	any->type_url = (char *)type;
+	any->value.data = (uint8_t *)text;
+	any->value.len = len;
+	return text;
+}
+
+static void name_streams(const struct ctl *ctl, char io[3][STREAM_NAME])
+{
+	for (int i = 0; i < 3; i++)
+		if (ctl->numbers[i])
+			snprintf(io[i], STREAM_NAME, GUEST_STREAM_PREFIX "%u", ctl->numbers[i]);
+}
+
 static void create(struct ctl *ctl, ttrpc_done_fn *done)
 {
 	Qemubox__Task__CreateRequest r = QEMUBOX__TASK__CREATE_REQUEST__INIT;
 	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
 	Qemubox__Task__Mount *mounts[64];
-	struct qbx_err err = { 0 };
-	char io[3][32] = { "", "", "" };
-	_cleanup_free_ char *text = NULL;
-	size_t len;
+	char io[3][STREAM_NAME] = { "", "", "" };
+	_cleanup_free_ char *text = read_arg(ctl, &any, GUEST_SPEC_TYPE);
 
-	check(io_read_file(AT_FDCWD, ctl->args[0], JSON_FILE_MAX, &text, &len, &err), &err);
 	for (int i = 1; i < ctl->nargs && r.n_rootfs < ARRAY_SIZE(mounts); i++)
 		mounts[r.n_rootfs++] = make_mount(ctl->args[i]);
-	for (int i = 0; i < 3; i++)
-		if (ctl->numbers[i])
-			snprintf(io[i], sizeof(io[i]), GUEST_STREAM_PREFIX "%u", ctl->numbers[i]);
-	any.type_url = (char *)GUEST_SPEC_TYPE;
-	any.value.data = (uint8_t *)text;
-	any.value.len = len;
-	r.id = (char *)ctl->id;
+	name_streams(ctl, io);
+	r.id = ctl->id;
 	r.bundle = (char *)"/host/bundle";
 	r.rootfs = mounts;
 	r.stdin = io[0];
 	r.stdout = io[1];
 	r.stderr = io[2];
-	r.terminal = getenv("GUESTCTL_TERMINAL") != NULL;
+	r.terminal = with_terminal();
 	r.options = &any;
 	task(ctl, "Create", &r.base, &qemubox__task__create_response__descriptor, done);
+}
+
+static void add_exec(struct ctl *ctl, ttrpc_done_fn *done)
+{
+	Qemubox__Task__ExecRequest r = QEMUBOX__TASK__EXEC_REQUEST__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	char io[3][STREAM_NAME] = { "", "", "" };
+	_cleanup_free_ char *text = read_arg(ctl, &any, GUEST_PROCESS_TYPE);
+
+	name_streams(ctl, io);
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
+	r.stdin = io[0];
+	r.stdout = io[1];
+	r.stderr = io[2];
+	r.terminal = with_terminal();
+	r.spec = &any;
+	task(ctl, "Exec", &r.base, &qemubox__task__empty__descriptor, done);
 }
 
 static void on_deleted(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
@@ -313,15 +358,18 @@ static void delete (struct ctl *ctl, ttrpc_done_fn *done)
 {
 	Qemubox__Task__DeleteRequest r = QEMUBOX__TASK__DELETE_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
 	task(ctl, "Delete", &r.base, &qemubox__task__delete_response__descriptor, done);
 }
 
 /* The guest tells the end only after the output, so both ends of the streams are near. */
 static void delete_when_over(struct ctl *ctl)
 {
-	if (ctl->waited && !ctl->streams[1] && !ctl->streams[2])
-		delete (ctl, on_deleted);
+	if (!ctl->waited || ctl->deleting || ctl->streams[1] || ctl->streams[2])
+		return;
+	ctl->deleting = true;
+	delete (ctl, on_deleted);
 }
 
 static void on_waited(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
@@ -342,7 +390,8 @@ static void wait_(struct ctl *ctl, ttrpc_done_fn *done)
 {
 	Qemubox__Task__WaitRequest r = QEMUBOX__TASK__WAIT_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
 	task(ctl, "Wait", &r.base, &qemubox__task__wait_response__descriptor, done);
 }
 
@@ -360,7 +409,8 @@ static void start(struct ctl *ctl, ttrpc_done_fn *done)
 {
 	Qemubox__Task__StartRequest r = QEMUBOX__TASK__START_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
 	task(ctl, "Start", &r.base, &qemubox__task__start_response__descriptor, done);
 }
 
@@ -368,10 +418,14 @@ static void on_created(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 		       const char *message)
 {
 	(void)reply;
-	if (code != TTRPC_OK)
+	if (code != TTRPC_OK) {
 		failed(arg, code, message);
-	else
+	} else if (getenv("GUESTCTL_HOLD")) {
+		fprintf(stderr, "created\n");
+		wait_(arg, on_waited);
+	} else {
 		start(arg, on_started);
+	}
 }
 
 static void over(struct ctl *ctl, int n, enum stream_end end)
@@ -419,8 +473,11 @@ static void dial_next(struct ctl *ctl)
 	struct qbx_err err = { 0 };
 	int n = ctl->dialled;
 
-	if (n == 3) {
-		create(ctl, on_created);
+	if (n == (with_terminal() ? 2 : 3)) {
+		if (ctl->exec_id[0])
+			add_exec(ctl, on_created);
+		else
+			create(ctl, on_created);
 		return;
 	}
 	ctl->numbers[n] = ((uint32_t)getpid() << 2 | (uint32_t)n) + 4;
@@ -435,7 +492,8 @@ static void kill_(struct ctl *ctl)
 {
 	Qemubox__Task__KillRequest r = QEMUBOX__TASK__KILL_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
 	r.signal = ctl->nargs ? (uint32_t)atoi(ctl->args[0]) : 9;
 	r.all = ctl->nargs > 1;
 	task(ctl, "Kill", &r.base, &qemubox__task__empty__descriptor, on_answer);
@@ -445,7 +503,8 @@ static void state(struct ctl *ctl)
 {
 	Qemubox__Task__StateRequest r = QEMUBOX__TASK__STATE_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
 	task(ctl, "State", &r.base, &qemubox__task__state_response__descriptor, on_answer);
 }
 
@@ -453,7 +512,7 @@ static void pids(struct ctl *ctl)
 {
 	Qemubox__Task__PidsRequest r = QEMUBOX__TASK__PIDS_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
 	task(ctl, "Pids", &r.base, &qemubox__task__pids_response__descriptor, on_answer);
 }
 
@@ -461,7 +520,7 @@ static void connect_(struct ctl *ctl)
 {
 	Qemubox__Task__ConnectRequest r = QEMUBOX__TASK__CONNECT_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
 	task(ctl, "Connect", &r.base, &qemubox__task__connect_response__descriptor, on_answer);
 }
 
@@ -469,25 +528,115 @@ static void closeio(struct ctl *ctl)
 {
 	Qemubox__Task__CloseIORequest r = QEMUBOX__TASK__CLOSE_IOREQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
 	r.stdin = 1;
 	task(ctl, "CloseIO", &r.base, &qemubox__task__empty__descriptor, on_answer);
 }
 
 static void pause_(struct ctl *ctl)
 {
-	Qemubox__Task__PidsRequest r = QEMUBOX__TASK__PIDS_REQUEST__INIT;
+	Qemubox__Task__PauseRequest r = QEMUBOX__TASK__PAUSE_REQUEST__INIT;
 
-	r.id = (char *)ctl->id;
+	r.id = ctl->id;
 	task(ctl, "Pause", &r.base, &qemubox__task__empty__descriptor, on_answer);
+}
+
+static void resume(struct ctl *ctl)
+{
+	Qemubox__Task__ResumeRequest r = QEMUBOX__TASK__RESUME_REQUEST__INIT;
+
+	r.id = ctl->id;
+	task(ctl, "Resume", &r.base, &qemubox__task__empty__descriptor, on_answer);
+}
+
+static void resize(struct ctl *ctl)
+{
+	Qemubox__Task__ResizePtyRequest r = QEMUBOX__TASK__RESIZE_PTY_REQUEST__INIT;
+
+	r.id = ctl->id;
+	r.exec_id = (char *)ctl->exec_id;
+	r.width = (uint32_t)atoi(ctl->args[0]);
+	r.height = (uint32_t)atoi(ctl->args[1]);
+	task(ctl, "ResizePty", &r.base, &qemubox__task__empty__descriptor, on_answer);
+}
+
+static void update(struct ctl *ctl)
+{
+	Qemubox__Task__UpdateRequest r = QEMUBOX__TASK__UPDATE_REQUEST__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	_cleanup_free_ char *text = read_arg(ctl, &any, GUEST_RESOURCES_TYPE);
+
+	r.id = ctl->id;
+	r.resources = &any;
+	task(ctl, "Update", &r.base, &qemubox__task__empty__descriptor, on_answer);
+}
+
+static void on_metrics(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		       const char *message)
+{
+	const Google__Protobuf__Any *any;
+	Qemubox__Metrics__Metrics *m;
+
+	if (code != TTRPC_OK) {
+		failed(arg, code, message);
+		return;
+	}
+	any = ((const Qemubox__Task__StatsResponse *)reply)->stats;
+	m = qemubox__metrics__metrics__unpack(NULL, any->value.len, any->value.data);
+	if (!m) {
+		failed(arg, TTRPC_UNKNOWN, "what came is no metrics");
+		return;
+	}
+	printf("type_url=%s\n", any->type_url);
+	print_message(&m->base, "");
+	qemubox__metrics__metrics__free_unpacked(m, NULL);
+	finish(arg, 0);
+}
+
+static void metrics(struct ctl *ctl)
+{
+	Qemubox__Task__StatsRequest r = QEMUBOX__TASK__STATS_REQUEST__INIT;
+
+	r.id = ctl->id;
+	task(ctl, "Stats", &r.base, &qemubox__task__stats_response__descriptor, on_metrics);
+}
+
+static void guest(struct ctl *ctl, const char *method, const ProtobufCMessage *request,
+		  const ProtobufCMessageDescriptor *reply)
+{
+	ttrpc_request(ctl->conn, GUEST_SERVICE, method, request, PATIENCE_MS, reply, on_answer,
+		      ctl);
 }
 
 static void shutdown_(struct ctl *ctl)
 {
 	Qemubox__Guest__V1__ShutdownRequest r = QEMUBOX__GUEST__V1__SHUTDOWN_REQUEST__INIT;
 
-	ttrpc_request(ctl->conn, GUEST_SERVICE, "Shutdown", &r.base, PATIENCE_MS,
-		      &qemubox__guest__v1__shutdown_response__descriptor, on_answer, ctl);
+	guest(ctl, "Shutdown", &r.base, &qemubox__guest__v1__shutdown_response__descriptor);
+}
+
+static void ping(struct ctl *ctl)
+{
+	Qemubox__Guest__V1__PingRequest r = QEMUBOX__GUEST__V1__PING_REQUEST__INIT;
+
+	guest(ctl, "Ping", &r.base, &qemubox__guest__v1__ping_response__descriptor);
+}
+
+static void oom(struct ctl *ctl)
+{
+	Qemubox__Guest__V1__AwaitOomRequest r = QEMUBOX__GUEST__V1__AWAIT_OOM_REQUEST__INIT;
+
+	guest(ctl, "AwaitOom", &r.base, &qemubox__guest__v1__await_oom_response__descriptor);
+}
+
+/* The verbs of the guest as a whole have their argument where others have an id. */
+static void clock_(struct ctl *ctl)
+{
+	Qemubox__Guest__V1__AdjustClockRequest r = QEMUBOX__GUEST__V1__ADJUST_CLOCK_REQUEST__INIT;
+
+	r.offset_ns = strtoll(ctl->id, NULL, 10);
+	guest(ctl, "AdjustClock", &r.base, &qemubox__guest__v1__adjust_clock_response__descriptor);
 }
 
 static void stats(struct ctl *ctl)
@@ -495,9 +644,53 @@ static void stats(struct ctl *ctl)
 	Qemubox__Guest__V1__StatsRequest r = QEMUBOX__GUEST__V1__STATS_REQUEST__INIT;
 
 	r.memory_grows = ctl->id[0] != '\0';
-	ttrpc_request(ctl->conn, GUEST_SERVICE, "Stats", &r.base, PATIENCE_MS,
-		      &qemubox__guest__v1__stats_response__descriptor, on_answer, ctl);
+	guest(ctl, "Stats", &r.base, &qemubox__guest__v1__stats_response__descriptor);
 }
+
+/* ---- verbs ---- */
+
+static void run_create(struct ctl *ctl)
+{
+	create(ctl, on_answer);
+}
+
+static void run_add_exec(struct ctl *ctl)
+{
+	add_exec(ctl, on_answer);
+}
+
+static void run_start(struct ctl *ctl)
+{
+	start(ctl, on_answer);
+}
+
+static void run_wait(struct ctl *ctl)
+{
+	wait_(ctl, on_answer);
+}
+
+static void run_delete(struct ctl *ctl)
+{
+	delete (ctl, on_answer);
+}
+
+static const struct verb {
+	const char *name;
+	int nargs; /* after the id */
+	void (*run)(struct ctl *ctl);
+} verbs[] = {
+	{ "run", 1, dial_next },     { "exec", 1, dial_next },
+	{ "create", 1, run_create }, { "addexec", 1, run_add_exec },
+	{ "start", 0, run_start },   { "wait", 0, run_wait },
+	{ "delete", 0, run_delete }, { "kill", 1, kill_ },
+	{ "state", 0, state },	     { "pids", 0, pids },
+	{ "connect", 0, connect_ },  { "closeio", 0, closeio },
+	{ "resize", 2, resize },     { "pause", 0, pause_ },
+	{ "resume", 0, resume },     { "metrics", 0, metrics },
+	{ "update", 1, update },     { "shutdown", 0, shutdown_ },
+	{ "stats", 0, stats },	     { "ping", 0, ping },
+	{ "oom", 0, oom },	     { "clock", 0, clock_ },
+};
 
 static void on_lost(void *arg, struct ttrpc_conn *conn)
 {
@@ -515,40 +708,29 @@ static void on_control(void *arg, int fd, const struct qbx_err *failure)
 {
 	struct ctl *ctl = arg;
 	struct qbx_err err = { 0 };
-	const char *v = ctl->verb;
 
 	if (fd < 0)
 		fatal(failure);
 	ctl->conn = ttrpc_new(ctl->loop, fd, NULL, NULL, on_lost, ctl, &err);
 	check(ctl->conn ? 0 : -1, &err);
-	if (!strcmp(v, "run"))
-		dial_next(ctl);
-	else if (!strcmp(v, "create"))
-		create(ctl, on_answer);
-	else if (!strcmp(v, "start"))
-		start(ctl, on_answer);
-	else if (!strcmp(v, "wait"))
-		wait_(ctl, on_answer);
-	else if (!strcmp(v, "delete"))
-		delete (ctl, on_answer);
-	else if (!strcmp(v, "kill"))
-		kill_(ctl);
-	else if (!strcmp(v, "state"))
-		state(ctl);
-	else if (!strcmp(v, "pids"))
-		pids(ctl);
-	else if (!strcmp(v, "connect"))
-		connect_(ctl);
-	else if (!strcmp(v, "closeio"))
-		closeio(ctl);
-	else if (!strcmp(v, "pause"))
-		pause_(ctl);
-	else if (!strcmp(v, "shutdown"))
-		shutdown_(ctl);
-	else if (!strcmp(v, "stats"))
-		stats(ctl);
-	else
-		finish(ctl, EX_USAGE);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(verbs[i].name, ctl->verb) || ctl->nargs < verbs[i].nargs)
+			continue;
+		verbs[i].run(ctl);
+		return;
+	}
+	finish(ctl, EX_USAGE);
+}
+
+/* "ID/EXEC": what stands behind the slash. */
+static const char *split_exec(char *id)
+{
+	char *slash = strchr(id, '/');
+
+	if (!slash)
+		return "";
+	*slash = '\0';
+	return slash + 1;
 }
 
 int main(int argc, char **argv)
@@ -563,7 +745,8 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "boot") && argc == 4)
 		return boot(argv[2], argv[3]);
 	ctl.verb = argv[1];
-	ctl.id = argc > 3 ? argv[3] : "";
+	ctl.id = argc > 3 ? argv[3] : (char *)"";
+	ctl.exec_id = split_exec(ctl.id);
 	ctl.loop = loop_new(&err);
 	ctl.guest.dirfd = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	check(io_read_file(ctl.guest.dirfd, "token", GUEST_TOKEN_LEN, &token, &len, &err), &err);

@@ -54,7 +54,8 @@ image() {
 	local tree=$BATS_FILE_TMPDIR/tree
 	mkdir -p "$tree/bin" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/run" "$tree/etc"
 	cp "$(command -v busybox)" "$tree/bin/"
-	for applet in sh cat echo env id pwd ps ls sleep cksum dd tr wc touch uname hostname ip true; do
+	for applet in sh cat echo env id pwd ps ls sleep cksum dd tr wc touch uname hostname ip true \
+		stty tty; do
 		ln -s busybox "$tree/bin/$applet"
 	done
 	chmod 1777 "$tree/tmp"
@@ -69,6 +70,8 @@ spec() {
 		process: {args: $ARGS.positional, cwd: "/", env: ["PATH=/bin"], user: {uid: 0, gid: 0}},
 		mounts: [{destination: "/proc", type: "proc", source: "proc"},
 			{destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"]},
+			{destination: "/dev/pts", type: "devpts", source: "devpts",
+				options: ["newinstance", "ptmxmode=0666", "mode=0620"]},
 			{destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"]},
 			{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"]}],
 		linux: {namespaces: ([["pid", "ipc", "uts", "mount", "network"][] | {type: .}])}}
@@ -85,6 +88,24 @@ box() {
 	fi
 	spec "$change" "$@" > "$BATS_TEST_TMPDIR/$id.json"
 	guestctl run "$vm" "$id" "$BATS_TEST_TMPDIR/$id.json" "${layers[@]}"
+}
+
+# process CMD... — a process, for an exec.
+process() {
+	spec '.process' "$@"
+}
+
+# until_in FILE TEXT — until a file has a text; 60 seconds at most.
+until_in() {
+	timeout 60 sh -c 'until grep -q "$2" "$1"; do :; done' - "$1" "$2"
+}
+
+# on_terminal ID [-c JQ-PROGRAM] CMD... — box, in the background, with a terminal whose input is typed into
+# descriptor 4 and whose output goes to ID.out.
+on_terminal() {
+	[ -p "$1.in" ] || mkfifo "$1.in"
+	GUESTCTL_TERMINAL=1 box "$@" < "$1.in" > "$1.out" 2> "$1.err" 3>&- &
+	exec 4> "$1.in"
 }
 
 setup_file() {
@@ -203,7 +224,6 @@ refused() {
 	refused 'hooks.prestart' -c '.hooks = {prestart: [{path: "/bin/x"}]}'
 	refused 'ipc namespace /proc/7/ns/ipc' -c '.linux.namespaces[1].path = "/proc/7/ns/ipc"'
 	refused "the host's network" -c '.linux.namespaces |= map(select(.type != "network"))'
-	refused 'process.terminal' -c '.process.terminal = true'
 }
 
 @test "a root file system that cannot be had" {
@@ -235,8 +255,6 @@ refused() {
 	guestctl delete "$vm" life | grep -x exit_status=5
 	run guestctl delete "$vm" life
 	[[ $output == "guestctl: code 5: "* ]]
-	run guestctl pause "$vm" life
-	[[ $output == "guestctl: code 12: "* ]]
 }
 
 @test "one that was only created can be deleted" {
@@ -273,6 +291,121 @@ refused() {
 		< /dev/null
 	[[ $output != *"sleep 1000"* ]]
 	[[ $output != */run/qbx/orphan/* ]]
+}
+
+@test "a terminal: input, output, size, and no stderr" {
+	on_terminal term -c '.process.consoleSize = {width: 90, height: 20}' \
+		sh -c 'tty; stty size; read line; echo "got $line" >&2; exit 3'
+	echo typed >&4
+	wait $! || [ $? -eq 3 ]
+	exec 4>&-
+	[ "$(tr -d '\r' < term.out)" = $'/dev/pts/0\n20 90\ntyped\ngot typed' ] ||
+		[ "$(tr -d '\r' < term.out)" = $'typed\n/dev/pts/0\n20 90\ngot typed' ]
+	[ ! -s term.err ]
+	# Whether there is one is what the request says.
+	run box term -c '.process.terminal = true' sh -c 'tty; tty <&1' < /dev/null
+	[ "$output" = $'not a tty\nnot a tty' ]
+}
+
+@test "4 MiB through a terminal arrive before the end" {
+	wanted=$(head -c 4194304 /dev/zero | tr '\0' x | cksum)
+	on_terminal much sh -c 'stty -opost; dd if=/dev/zero bs=64k count=64 2> /dev/null | tr "\0" x'
+	wait $!
+	exec 4>&-
+	[ "$(cksum < much.out)" = "$wanted" ]
+}
+
+@test "1 MiB typed into a terminal, and back" {
+	head -c 1048576 /dev/urandom > data
+	on_terminal typing sh -c 'stty raw -echo; echo ready; dd bs=1k count=1k iflag=fullblock 2> /dev/null'
+	until_in typing.out ready
+	cat data >&4
+	wait $!
+	exec 4>&-
+	tail -c 1048576 typing.out | cmp - data
+}
+
+@test "the size of a terminal, before and after the start" {
+	export GUESTCTL_HOLD=1
+	on_terminal size sh -c 'trap "stty size; exit 4" WINCH; stty size; sleep 1000 & wait'
+	until_in size.err created
+	guestctl resize "$vm" size 33 11
+	guestctl start "$vm" size
+	until_in size.out '11 33'
+	guestctl resize "$vm" size 44 22
+	wait $! || [ $? -eq 4 ]
+	exec 4>&-
+	[ "$(tail -n 1 size.out)" = $'22 44\r' ]
+	# Where there is none, that is no mistake; a size that none can have is.
+	spec . true > spec.json
+	guestctl create "$vm" size spec.json erofs,disk:layer0,rootfs,ro
+	guestctl resize "$vm" size 44 22
+	guestctl delete "$vm" size
+	unset GUESTCTL_HOLD
+	GUESTCTL_TERMINAL=1 guestctl create "$vm" size spec.json erofs,disk:layer0,rootfs,ro
+	guestctl state "$vm" size | grep -x terminal=1
+	run guestctl resize "$vm" size 65536 22
+	[[ $output == "guestctl: code 3: "* ]]
+	guestctl delete "$vm" size
+}
+
+@test "the end of its input hangs a terminal up" {
+	on_terminal hangup sh -c 'trap "exit 5" HUP; echo ready; sleep 1000 & wait'
+	until_in hangup.out ready
+	exec 4>&-
+	wait $! || [ $? -eq 5 ]
+	[ "$(cat hangup.out)" = $'ready\r' ]
+	# What came before that is there, also from one who never stops.
+	on_terminal hangup sh -c 'echo first; while echo more; do :; done; exit 9'
+	until_in hangup.out more
+	exec 4>&-
+	wait $! || [ $? -eq 9 ] # process 1 of a namespace does not die of SIGHUP
+	[ "$(head -n 1 hangup.out)" = $'first\r' ]
+}
+
+@test "an exec with a terminal, in a container without" {
+	spec . sleep 1000 > spec.json
+	guestctl create "$vm" host spec.json "${layers[@]}"
+	guestctl start "$vm" host
+	process sh -c 'stty size; tty; echo "$0"; exit 6' > process.json
+	mkfifo in
+	export GUESTCTL_TERMINAL=1
+	GUESTCTL_HOLD=1 guestctl exec "$vm" host/tty process.json < in > out 2> err 3>&- &
+	exec 4> in
+	until_in err created
+	guestctl resize "$vm" host/tty 50 25
+	guestctl state "$vm" host/tty | grep -x terminal=1
+	guestctl start "$vm" host/tty
+	wait $! || [ $? -eq 6 ]
+	exec 4>&-
+	[ "$(tr -d '\r' < out)" = $'25 50\n/dev/pts/0\nsh' ]
+	# Nobody wants the output of this one; it goes on all the same.
+	process sh -c 'dd if=/dev/zero bs=64k count=16 2> /dev/null; exit 7' > process.json
+	guestctl addexec "$vm" host/tty process.json
+	guestctl start "$vm" host/tty
+	guestctl wait "$vm" host/tty | grep -x exit_status=7
+	guestctl delete "$vm" host/tty
+	guestctl kill "$vm" host 9
+	guestctl wait "$vm" host
+	guestctl delete "$vm" host
+}
+
+@test "who keeps a terminal open does not hold back the end" {
+	spec . sleep 1000 > spec.json
+	guestctl create "$vm" host spec.json "${layers[@]}"
+	guestctl start "$vm" host
+	process sh -c 'trap "" HUP; sleep 1000 & exit 8' > process.json
+	mkfifo in
+	GUESTCTL_TERMINAL=1 guestctl exec "$vm" host/tty process.json < in > out 2> err 3>&- &
+	exec 4> in
+	until guestctl wait "$vm" host/tty > status 2> /dev/null; do :; done
+	grep -x exit_status=8 status
+	guestctl delete "$vm" host/tty
+	wait $! || [ $? -eq 99 ]
+	exec 4>&-
+	guestctl kill "$vm" host 9 all
+	guestctl wait "$vm" host
+	guestctl delete "$vm" host
 }
 
 @test "without the token nothing is served" {

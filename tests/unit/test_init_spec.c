@@ -158,7 +158,6 @@ static void refuses_wrong_types(void **state)
 	refuses(WITH("\"mounts\":[{\"destination\":\"rel\",\"type\":\"proc\"}]"),
 		"not an absolute path");
 	refuses(WITH("\"hooks\":7"), "hooks has the wrong type");
-	refuses("{\"process\":{\"args\":[\"a\"],\"terminal\":true}," LINUX "}", "process.terminal");
 }
 
 static void places_cgroups(void **state)
@@ -217,6 +216,38 @@ static void takes_network_sysctls_only(void **state)
 		"linux.sysctl");
 }
 
+/* The request says whether there is one, not the specification. */
+static void has_the_terminal_of_the_request(void **state)
+{
+	static const char text[] = "{\"process\":{\"args\":[\"a\"],\"terminal\":%s,"
+				   "\"consoleSize\":{\"width\":%d,\"height\":5}}," LINUX "}";
+	static const int widths[] = { -1, 65536 };
+	char buf[512];
+	struct spec s = { .id = "box", .rootfs = "/r", .terminal = true };
+	struct qbx_err err = { 0 };
+	json_t *process;
+
+	(void)state;
+	snprintf(buf, sizeof(buf), text, "false", 65535);
+	assert_int_equal(spec_adapt(&s, buf, strlen(buf), &err), 0);
+	process = json_object_get(s.json, "process");
+	assert_true(json_is_true(json_object_get(process, "terminal")));
+	assert_non_null(json_object_get(process, "consoleSize"));
+	spec_free(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		snprintf(buf, sizeof(buf), text, "true", widths[i]);
+		assert_int_equal(spec_adapt(&s, buf, strlen(buf), &err), -1);
+		assert_non_null(strstr(err.msg, "consoleSize"));
+		spec_free(&s);
+	}
+	snprintf(buf, sizeof(buf), text, "true", 7);
+	accepts(&s, buf);
+	process = json_object_get(s.json, "process");
+	assert_true(json_is_false(json_object_get(process, "terminal")));
+	assert_null(json_object_get(process, "consoleSize"));
+	spec_free(&s);
+}
+
 static void an_exec_has_a_process_of_its_own(void **state)
 {
 	static const struct {
@@ -225,7 +256,6 @@ static void an_exec_has_a_process_of_its_own(void **state)
 		{ "{}", "names no program" },
 		{ "{\"args\":[]}", "names no program" },
 		{ "{\"args\":\"true\"}", "wrong type" },
-		{ "{\"args\":[\"true\"],\"terminal\":true}", "terminal" },
 		{ "[]", "object" },
 	};
 	static const char good[] = "{\"args\":[\"true\"],\"cwd\":\"/\",\"apparmorProfile\":\"x\"}";
@@ -300,6 +330,7 @@ int main(void)
 		cmocka_unit_test(refuses_wrong_types),
 		cmocka_unit_test(places_cgroups),
 		cmocka_unit_test(takes_network_sysctls_only),
+		cmocka_unit_test(has_the_terminal_of_the_request),
 		cmocka_unit_test(an_exec_has_a_process_of_its_own),
 	};
 

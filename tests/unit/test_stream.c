@@ -2,6 +2,8 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -140,12 +142,76 @@ static void a_close_without_the_mark_is_no_end(void **state)
 	assert_int_equal(feed("\xff\xff\xff\xff", 4), STREAM_BROKEN);
 }
 
+/* A terminal whose other side stays open has an end only when we say so; it is hung up by it. */
+static void a_drained_source_ends_where_it_has_no_more(void **state)
+{
+	_cleanup_free_ char *text = calloc(1, 3000);
+	int dst = temp_file(0), master, slave;
+	struct qbx_err err = { 0 };
+	struct ends e = { .open = 1 };
+	struct termios raw;
+	struct stream *s;
+	struct pollfd p;
+	int sv[2];
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	tcgetattr(slave, &raw);
+	cfmakeraw(&raw);
+	tcsetattr(slave, TCSANOW, &raw);
+	memset(text, 'x', 3000);
+	assert_int_equal(io_write_all(slave, text, 3000), 0);
+	assert_int_equal(io_set_nonblock(master, 1), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+	e.loop = loop_new(&err);
+	s = stream_send(e.loop, master, sv[0], sent, &e, &err);
+	assert_non_null(s);
+	stream_drain(s);
+	assert_non_null(stream_recv(e.loop, sv[1], dup(dst), received, &e, &err));
+	e.open = 2;
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(e.send, STREAM_DONE);
+	assert_int_equal(e.recv, STREAM_DONE);
+	assert_int_equal(lseek(dst, 0, SEEK_END), 3000);
+	p = (struct pollfd){ slave, 0, 0 };
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_true(p.revents & POLLHUP);
+	loop_free(e.loop);
+	close(slave);
+	close(dst);
+}
+
+static void a_drained_source_that_never_runs_dry_ends(void **state)
+{
+	int dst = temp_file(0);
+	struct qbx_err err = { 0 };
+	struct ends e = { .open = 2 };
+	struct stream *s;
+	int sv[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+	e.loop = loop_new(&err);
+	s = stream_send(e.loop, open("/dev/zero", O_RDONLY | O_CLOEXEC), sv[0], sent, &e, &err);
+	assert_non_null(s);
+	assert_non_null(stream_recv(e.loop, sv[1], dup(dst), received, &e, &err));
+	stream_drain(s);
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(e.send, STREAM_DONE);
+	assert_int_equal(e.recv, STREAM_DONE);
+	assert_int_equal(lseek(dst, 0, SEEK_END), STREAM_DRAIN_MAX);
+	loop_free(e.loop);
+	close(dst);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_arrives),
 		cmocka_unit_test(a_sink_that_closes_is_told_on_both_sides),
 		cmocka_unit_test(a_close_without_the_mark_is_no_end),
+		cmocka_unit_test(a_drained_source_ends_where_it_has_no_more),
+		cmocka_unit_test(a_drained_source_that_never_runs_dry_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

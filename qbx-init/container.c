@@ -11,6 +11,7 @@
 #include "exec.h"
 #include "io.h"
 #include "log.h"
+#include "pause.h"
 #include "rootfs.h"
 #include "terminal.h"
 
@@ -21,6 +22,19 @@ struct container *container_find(const struct vm *vm, const char *id)
 	while (c && strcmp(c->id, id))
 		c = c->next;
 	return c;
+}
+
+const char *container_state_name(const struct container *c)
+{
+	static const char *const names[] = {
+		[CONTAINER_CREATING] = "being created", [CONTAINER_CREATED] = "created",
+		[CONTAINER_STARTING] = "being started", [CONTAINER_RUNNING] = "running",
+		[CONTAINER_PAUSING] = "being paused",	[CONTAINER_PAUSED] = "paused",
+		[CONTAINER_RESUMING] = "being resumed", [CONTAINER_STOPPED] = "stopped",
+		[CONTAINER_DELETING] = "being deleted",
+	};
+
+	return names[c->state];
 }
 
 /* Take away all that a container had; it is freed. What fails is logged: nobody can do more. */
@@ -99,6 +113,7 @@ static void run_delete(struct container *c)
 
 void container_quiet(struct container *c)
 {
+	pause_go_on(c);
 	if (c->state == CONTAINER_DELETING)
 		run_delete(c);
 }
@@ -113,7 +128,7 @@ void container_delete(struct container *c, struct ttrpc_call *call)
 		kill(c->init.pid, SIGKILL);
 	} else {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is %s", c->id,
-			   c->state == CONTAINER_RUNNING ? "running" : "busy");
+			   container_state_name(c));
 	}
 }
 
@@ -129,6 +144,7 @@ static void on_init_ended(void *arg)
 	 */
 	if (cgroup_kill(c->cgroup, &err) < 0)
 		log_warn("container %s: %s", c->id, err.msg);
+	pause_ended(c);
 	if (c->state == CONTAINER_DELETING)
 		run_delete(c);
 	else if (c->state != CONTAINER_STARTING) /* which settle() looks after */
@@ -159,7 +175,8 @@ void container_start(struct container *c, struct ttrpc_call *call)
 
 	if (c->state != CONTAINER_CREATED) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
-			   "container %s is not waiting to be started", c->id);
+			   "container %s is %s, not waiting to be started", c->id,
+			   container_state_name(c));
 		return;
 	}
 	begin(c, CONTAINER_STARTING, call);

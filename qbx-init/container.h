@@ -10,14 +10,19 @@
 
 /*
  * CREATING -> CREATED -> STARTING -> RUNNING -> STOPPED -> DELETING -> gone
- * A created one can also stop, or be deleted, which kills it first. In the states that end in -ING
- * a crun works for the call in @call, and other calls that would need crun are refused.
+ *                        RUNNING -> PAUSING -> PAUSED -> RESUMING -> RUNNING
+ * A created one can also stop, or be deleted, which kills it first; a paused one can stop. In the
+ * states that end in -ING something is done for the call in @call, and other calls that would change
+ * the state are refused.
  */
 enum container_state {
 	CONTAINER_CREATING,
 	CONTAINER_CREATED,
 	CONTAINER_STARTING,
 	CONTAINER_RUNNING,
+	CONTAINER_PAUSING,
+	CONTAINER_PAUSED,
+	CONTAINER_RESUMING,
 	CONTAINER_STOPPED,
 	CONTAINER_DELETING,
 };
@@ -35,9 +40,13 @@ struct container {
 	struct ttrpc_call *call; /* waits for crun, or for init to end */
 	bool forgetting;	 /* while DELETING: crun is at it */
 	struct exec *execs;	 /* exec.c */
+	struct pausing *pausing; /* pause.c */
 };
 
 struct container *container_find(const struct vm *vm, const char *id);
+
+/** container_state_name() - "running", for a message */
+const char *container_state_name(const struct container *c);
 
 /* Each answers @call, now or later. */
 void container_create(struct vm *vm, struct ttrpc_call *call,
@@ -45,7 +54,7 @@ void container_create(struct vm *vm, struct ttrpc_call *call,
 void container_start(struct container *c, struct ttrpc_call *call);
 void container_delete(struct container *c, struct ttrpc_call *call);
 
-/** container_quiet() - an exec of it has ended: go on with what waited for that */
+/** container_quiet() - an exec of it has been started, or has ended: go on with what waited for that */
 void container_quiet(struct container *c);
 
 /* update.c */

@@ -28,6 +28,14 @@ bool exec_busy(const struct container *c)
 	return false;
 }
 
+bool exec_starting(const struct container *c)
+{
+	for (const struct exec *e = c->execs; e; e = e->next)
+		if (e->state == EXEC_STARTING)
+			return true;
+	return false;
+}
+
 static void close_fds(struct exec *e)
 {
 	for (int i = 0; i < 3; i++)
@@ -121,6 +129,16 @@ static void on_started(void *arg, const struct qbx_err *failed)
 	container_quiet(e->container);
 }
 
+/* A process can be put only into a container that runs. Answers the call if not. */
+static bool may_run(const struct container *c, struct ttrpc_call *call)
+{
+	if (c->state == CONTAINER_RUNNING && !c->vm->going_down)
+		return true;
+	ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is %s, not running", c->id,
+		   c->vm->going_down ? "going down" : container_state_name(c));
+	return false;
+}
+
 /* process.json, with the size that its terminal has by now. */
 static int write_spec(const struct exec *e, const char *path, struct qbx_err *err)
 {
@@ -161,11 +179,13 @@ void exec_start(struct exec *e, struct ttrpc_call *call)
 {
 	struct qbx_err err = { 0 };
 
-	if (e->state != EXEC_ADDED || e->container->state != CONTAINER_RUNNING) {
+	if (e->state != EXEC_ADDED) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "exec %s is not waiting to be started",
 			   e->id);
 		return;
 	}
+	if (!may_run(e->container, call))
+		return;
 	e->state = EXEC_STARTING;
 	e->call = call;
 	process_hold(&e->process, true);
@@ -208,10 +228,8 @@ static bool may_add(const struct container *c, struct ttrpc_call *call,
 		ttrpc_fail(call, TTRPC_ALREADY_EXISTS, "exec %s exists", r->exec_id);
 	else if (n >= EXECS_MAX)
 		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "%u execs are the most", EXECS_MAX);
-	else if (c->state != CONTAINER_RUNNING || c->vm->going_down)
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is not running", c->id);
 	else
-		return true;
+		return may_run(c, call);
 	return false;
 }
 

@@ -35,6 +35,9 @@ void exec_delete(struct exec *e, struct ttrpc_call *call);
 /** exec_busy() - does any of a container still run, or is any being started? */
 bool exec_busy(const struct container *c);
 
+/** exec_starting() - is any of a container being started? */
+bool exec_starting(const struct container *c);
+
 /** exec_free_all() - forget those of a container; none may be busy. */
 void exec_free_all(struct container *c);
 

@@ -9,6 +9,7 @@
 #include "cpus.h"
 #include "exec.h"
 #include "guest.pb-c.h"
+#include "pause.h"
 #include "stats.h"
 
 #define SIGNAL_MAX 64u
@@ -96,17 +97,28 @@ static Qemubox__Task__Status status_of(const struct container *c)
 {
 	if (c->init.ended)
 		return QEMUBOX__TASK__STATUS__STOPPED;
-	if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_STARTING)
+	switch (c->state) {
+	case CONTAINER_STARTING:
+	case CONTAINER_RUNNING:
 		return QEMUBOX__TASK__STATUS__RUNNING;
-	return QEMUBOX__TASK__STATUS__CREATED;
+	case CONTAINER_PAUSING:
+		return QEMUBOX__TASK__STATUS__PAUSING;
+	case CONTAINER_PAUSED:
+	case CONTAINER_RESUMING:
+		return QEMUBOX__TASK__STATUS__PAUSED;
+	default:
+		return QEMUBOX__TASK__STATUS__CREATED;
+	}
 }
 
+/* One that runs stands still with its container. */
 static Qemubox__Task__Status status_of_exec(const struct exec *e)
 {
 	if (e->state == EXEC_STOPPED)
 		return QEMUBOX__TASK__STATUS__STOPPED;
-	return e->state == EXEC_ADDED ? QEMUBOX__TASK__STATUS__CREATED
-				      : QEMUBOX__TASK__STATUS__RUNNING;
+	if (e->state == EXEC_ADDED)
+		return QEMUBOX__TASK__STATUS__CREATED;
+	return e->container->init.ended ? QEMUBOX__TASK__STATUS__RUNNING : status_of(e->container);
 }
 
 static char *or_empty(char *text)
@@ -140,6 +152,24 @@ static void state(struct ttrpc_call *call, const ProtobufCMessage *request, void
 		s.exited_at = &at;
 	}
 	ttrpc_reply(call, &s.base);
+}
+
+static void pause_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__PauseRequest *r = (const Qemubox__Task__PauseRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_pause(c, call);
+}
+
+static void resume(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__ResumeRequest *r = (const Qemubox__Task__ResumeRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_resume(c, call);
 }
 
 static void wait_(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
@@ -297,6 +327,8 @@ const struct ttrpc_method task_methods[] = {
 	TASK("Exec", exec_request, exec),
 	TASK("State", state_request, state),
 	TASK("Wait", wait_request, wait_),
+	TASK("Pause", pause_request, pause_),
+	TASK("Resume", resume_request, resume),
 	TASK("Kill", kill_request, kill_),
 	TASK("Delete", delete_request, delete),
 	TASK("Pids", pids_request, pids),

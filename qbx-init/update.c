@@ -42,8 +42,11 @@ void container_update(struct container *c, struct ttrpc_call *call,
 	const char *args[] = { "update", "--resources", path, c->id, NULL };
 	struct qbx_err err = { 0 };
 
-	if ((c->state != CONTAINER_CREATED && c->state != CONTAINER_RUNNING) || c->init.ended) {
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s does not stand", c->id);
+	if ((c->state != CONTAINER_CREATED && c->state != CONTAINER_RUNNING &&
+	     c->state != CONTAINER_PAUSED) ||
+	    c->init.ended) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is %s", c->id,
+			   container_state_name(c));
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/resources.json", c->dir);

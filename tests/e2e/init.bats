@@ -408,6 +408,55 @@ refused() {
 	guestctl delete "$vm" host
 }
 
+# fails CODE GUESTCTL-ARG... — a call that is answered with an error.
+fails() {
+	local code=$1
+	shift
+	run guestctl "$@"
+	[ "$status" -eq 99 ]
+	[[ $output == "guestctl: code $code: "* ]]
+}
+
+@test "a container is paused and goes on" {
+	spec . sh -c 'trap "exit 4" TERM; while :; do :; done' > spec.json
+	process sleep 1000 > process.json
+	guestctl create "$vm" still spec.json "${layers[@]}"
+	fails 9 pause "$vm" still
+	guestctl start "$vm" still
+	fails 9 resume "$vm" still
+	guestctl addexec "$vm" still/early process.json
+	guestctl addexec "$vm" still/late process.json
+	guestctl start "$vm" still/early
+	guestctl pause "$vm" still
+	guestctl state "$vm" still | grep -x status=4
+	guestctl state "$vm" still/early | grep -x status=4
+	guestctl state "$vm" still/late | grep -x status=1
+	fails 9 pause "$vm" still
+	fails 9 delete "$vm" still
+	fails 9 addexec "$vm" still/other process.json
+	fails 9 start "$vm" still/late
+	# A signal waits until it goes on.
+	guestctl kill "$vm" still 15
+	guestctl state "$vm" still | grep -x status=4
+	guestctl resume "$vm" still
+	guestctl wait "$vm" still | grep -x exit_status=4
+	fails 9 pause "$vm" still
+	fails 9 resume "$vm" still
+	guestctl delete "$vm" still
+}
+
+@test "a paused container can be killed" {
+	spec . sleep 1000 > spec.json
+	guestctl create "$vm" still spec.json "${layers[@]}"
+	guestctl start "$vm" still
+	guestctl pause "$vm" still
+	guestctl kill "$vm" still 9
+	guestctl wait "$vm" still | grep -x exit_status=137
+	guestctl state "$vm" still | grep -x status=3
+	guestctl delete "$vm" still
+	fails 5 pause "$vm" still
+}
+
 @test "without the token nothing is served" {
 	mkdir -p liar/vsock
 	ln "$vm/vsock/vsock.sock" liar/vsock/vsock.sock

@@ -5,9 +5,9 @@
  * Theory of Operation
  *
  * A connection begins as a visitor: it has DOOR_MS to show the token, and on the stream port a
- * stream number. Only the host (CID 2) gets that far, and only VISITORS_MAX at a time. With the
- * token shown, a connection on the control port becomes a ttrpc server; one on the stream port is
- * parked until a Create names its number, for PARK_MS at most.
+ * stream number. Only the host (CID 2) gets that far; when there are VISITORS_MAX the others wait in
+ * the kernel's queue. With the token shown, a connection on the control port becomes a ttrpc server;
+ * one on the stream port is parked until a Create or Exec names its number, for PARK_MS at most.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,9 +18,10 @@
 #include "init.h"
 #include "log.h"
 
-#define VISITORS_MAX 32u
+#define VISITORS_MAX 64u
+#define QUEUE_MAX 1024 /* connections that nobody has looked at */
 #define CONNS_MAX 32u
-#define PARKED_MAX (3 * CONTAINERS_MAX)
+#define PARKED_MAX 1024u
 #define DOOR_MS 5000u
 #define PARK_MS 30000u
 
@@ -136,6 +137,13 @@ static int serve(struct vm *vm, int fd, struct qbx_err *err)
 
 /* ---- visitors ---- */
 
+/* While the house is full nobody comes in. */
+static void mind_doors(const struct vm *vm)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(vm->doors); i++)
+		loop_set_events(vm->doors[i], vm->nvisitors < VISITORS_MAX ? EPOLLIN : 0);
+}
+
 /* Forget a visitor. Return: its descriptor. */
 static int see_off(struct visitor *v)
 {
@@ -146,6 +154,7 @@ static int see_off(struct visitor *v)
 		at = &(*at)->next;
 	*at = v->next;
 	v->vm->nvisitors--;
+	mind_doors(v->vm);
 	loop_remove(v->watch);
 	loop_remove(v->timer);
 	free(v);
@@ -228,6 +237,7 @@ static void welcome(struct vm *vm, int fd, bool stream)
 	v->next = vm->visitors;
 	vm->visitors = v;
 	vm->nvisitors++;
+	mind_doors(vm);
 	v->watch = loop_add_fd(vm->loop, fd, EPOLLIN, on_visitor, v, &err);
 	if (v->watch)
 		v->timer = loop_add_timer(vm->loop, DOOR_MS, on_visitor_late, v, &err);
@@ -245,7 +255,7 @@ static void on_knock(struct vm *vm, int listener, bool stream)
 
 	if (fd < 0)
 		return;
-	if (peer.svm_cid != VMADDR_CID_HOST || vm->nvisitors >= VISITORS_MAX) {
+	if (peer.svm_cid != VMADDR_CID_HOST) {
 		log_warn("port %u: turned CID %u away",
 			 stream ? GUEST_PORT_STREAM : GUEST_PORT_CONTROL, peer.svm_cid);
 		close(fd);
@@ -278,13 +288,15 @@ static int open_one(struct vm *vm, unsigned port, struct qbx_err *err)
 	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct door *d;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 64) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
+	    listen(fd, QUEUE_MAX) < 0)
 		return err_sys(err, errno, "listen on vsock port %u", port);
 	d = malloc(sizeof(*d));
 	if (!d)
 		return err_sys(err, ENOMEM, "listen on vsock port %u", port);
 	*d = (struct door){ vm, fd, port == GUEST_PORT_STREAM };
-	if (!loop_add_fd(vm->loop, fd, EPOLLIN, on_door, d, err)) {
+	vm->doors[d->stream] = loop_add_fd(vm->loop, fd, EPOLLIN, on_door, d, err);
+	if (!vm->doors[d->stream]) {
 		free(d);
 		return -1;
 	}

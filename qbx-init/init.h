@@ -34,6 +34,7 @@ struct vm {
 	struct visitor *visitors; /* door.c: connections that have yet to show the token */
 	struct parked *parked;	  /* door.c: streams that wait for their container */
 	unsigned nvisitors, nparked, nconns;
+	struct watch *doors[2]; /* door.c: the ports' */
 	struct container *containers; /* container.c */
 	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
 	struct ttrpc_conn *last_conn; /* the power goes when it closes */

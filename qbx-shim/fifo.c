@@ -8,7 +8,7 @@
 
 #include "log.h"
 
-#define DIAL_MS 10000u /* for one stream to be connected */
+#define DIAL_MS 60000u /* for one stream to be connected */
 
 static const char *const names[FIFO_COUNT] = { "stdin", "stdout", "stderr" };
 

@@ -50,9 +50,9 @@ tell() {
 }
 
 heard() {
-	local line
-	read -r -t 60 -u 7 line
-	[ "$line" = "$1" ]
+	local line=nothing
+	read -r -t 60 -u 7 line || :
+	[ "$line" = "$1" ] || { echo "$line, not $1"; false; }
 }
 
 dismiss() {
@@ -144,8 +144,8 @@ update() {
 	tell nproc
 	heard 2
 	heard 'done'
-	run -99 update new '{"memory":{"limit":8589934592}}'
-	[[ $output == *'code 9: '*'8448 MiB are more than its most, 512 MiB'* ]]
+	run -99 update new '{"memory":{"limit":2147483648}}'
+	[[ $output == *'code 9: '*' MiB are more than its most, 512 MiB'* ]]
 	run -99 update new '{"memory":7}'
 	run -99 update new 'nonsense'
 	[[ $output == *'code 3: '* ]]

@@ -9,6 +9,7 @@
 #include "cpus.h"
 #include "exec.h"
 #include "guest.pb-c.h"
+#include "metrics.h"
 #include "pause.h"
 #include "stats.h"
 
@@ -226,6 +227,15 @@ static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void
 		reply_empty(call);
 }
 
+static void stats(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
+{
+	const Qemubox__Task__StatsRequest *r = (const Qemubox__Task__StatsRequest *)request;
+	struct container *c = find(arg, call, r->id);
+
+	if (c)
+		container_stats(c, call);
+}
+
 static void pids(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	const Qemubox__Task__PidsRequest *r = (const Qemubox__Task__PidsRequest *)request;
@@ -332,6 +342,7 @@ const struct ttrpc_method task_methods[] = {
 	TASK("Kill", kill_request, kill_),
 	TASK("Delete", delete_request, delete),
 	TASK("Pids", pids_request, pids),
+	TASK("Stats", stats_request, stats),
 	TASK("CloseIO", close_iorequest, close_io),
 	TASK("ResizePty", resize_pty_request, resize_pty),
 	TASK("Connect", connect_request, connect_),

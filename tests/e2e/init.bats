@@ -417,6 +417,46 @@ fails() {
 	[[ $output == "guestctl: code $code: "* ]]
 }
 
+# metric ID NAME — a number of a container's metrics.
+metric() {
+	guestctl metrics "$vm" "$1" | sed -n "s/^$2=//p"
+}
+
+@test "what a container uses" {
+	spec '.linux.resources = {pids: {limit: 77}, memory: {limit: 67108864}}' \
+		sh -c 'echo 3 > /proc/sys/vm/drop_caches; cat /bin/busybox > /dev/null
+			while read -r line; do while :; do :; done; done' > spec.json
+	mkfifo in
+	GUESTCTL_HOLD=1 guestctl run "$vm" busy spec.json "${layers[@]}" < in 2> err 3>&- &
+	exec 4> in
+	until_in err created
+	[ "$(metric busy type_url)" = io.containerd.cgroups.v2.Metrics ]
+	[ "$(metric busy pidscurrent)" -eq 1 ]
+	guestctl start "$vm" busy
+	[ "$(metric busy pidslimit)" -eq 77 ]
+	[ "$(metric busy memoryusage_limit)" -eq 67108864 ]
+	[ "$(metric busy memoryusage)" -gt 100000 ]
+	[ "$(metric busy memoryusage)" -le "$(metric busy memorymax_usage)" ]
+	[ "$(metric busy memoryanon)" -gt 0 ]
+	[ "$(metric busy memorypgfault)" -gt 0 ]
+	[ "$(metric busy memory_eventsoom_kill)" -eq 0 ]
+	echo go >&4
+	# Its own usage grows, and its alone: while it stands still it does not.
+	a=$(metric busy cpuusage_usec)
+	SECONDS=0
+	until [ "$(metric busy cpuusage_usec)" -gt "$((a + 200000))" ]; do [ "$SECONDS" -lt 60 ]; done
+	guestctl pause "$vm" busy
+	a=$(metric busy cpuusage_usec)
+	box other true < /dev/null
+	[ "$(metric busy cpuusage_usec)" -eq "$a" ]
+	[ "$(metric busy usagerbytes)" -gt 100000 ]
+	[ "$(metric busy usagemajor)" -eq 254 ]
+	guestctl kill "$vm" busy 9
+	wait $! || [ $? -eq 137 ]
+	exec 4>&-
+	fails 5 metrics "$vm" busy
+}
+
 @test "a container is paused and goes on" {
 	spec . sh -c 'trap "exit 4" TERM; while :; do :; done' > spec.json
 	process sleep 1000 > process.json

@@ -11,7 +11,7 @@
 #include "log.h"
 #include "proc.h"
 
-#define PATIENCE_MS 60000u
+#define PATIENCE_MS 120000u
 #define ARGS_MAX 16u
 #define LOG_MAX (256u << 10)
 

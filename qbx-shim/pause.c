@@ -5,6 +5,8 @@
  * Pause: the guest freezes the container's processes and says what they use, then QEMU stops the VM,
  * which costs no processor any more. Resume: the VM goes on, its clock is put right, then the processes
  * go on. What fails half-way is undone.
+ *
+ * Where vhost-device-vsock carries the connections the VM is not stopped: see sandbox_may_halt().
  */
 #include "clock.h"
 #include "container.h"
@@ -78,7 +80,10 @@ static void on_measured(void *arg, enum ttrpc_code code, const ProtobufCMessage 
 		return;
 	if (code == TTRPC_OK)
 		metrics_keep(c, reply);
-	sandbox_halt(c->sandbox, on_halted, c);
+	if (sandbox_may_halt(c->sandbox))
+		sandbox_halt(c->sandbox, on_halted, c);
+	else
+		on_halted(c, NULL, NULL);
 }
 
 static void on_frozen(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,

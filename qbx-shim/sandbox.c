@@ -466,6 +466,11 @@ static void command(struct sandbox *s, const char *name, qmp_done_fn *done, void
 		log_warn("%s: %s", s->box.key, err.msg);
 }
 
+bool sandbox_may_halt(const struct sandbox *s)
+{
+	return s->guest.cid != 0;
+}
+
 void sandbox_halt(struct sandbox *s, qmp_done_fn *done, void *arg)
 {
 	command(s, "stop", done, arg);

@@ -104,6 +104,13 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc,
 void sandbox_kill(struct sandbox *s, const char *why);
 
 /**
+ * sandbox_may_halt() - does a VM that was stopped come back?
+ * vhost-device-vsock 0.3.0 does not survive a byte from this host while QEMU has its queues stopped: its
+ * thread ends, and nothing reaches the guest any more.
+ */
+bool sandbox_may_halt(const struct sandbox *s);
+
+/**
  * sandbox_halt() - have QEMU stop the VM
  * @done: called once, perhaps before this returns; not when the VM is lost meanwhile. May be NULL.
  */

@@ -7,29 +7,7 @@
 bats_require_minimum_version 1.5.0
 
 load boxes
-
-# up ID [CMD...]: a box in the background that says "up"
-up() {
-	local id=$1
-	shift
-	[ $# -gt 0 ] || set -- sh -c 'echo up; exec sleep 1000'
-	mkfifo "$id.out"
-	box "$id" "$@" > "$id.out" &
-	pid=$!
-	read -r _ < "$id.out"
-}
-
-down() {
-	ctr task kill --signal SIGKILL "$1"
-	wait "$pid" || :
-}
-
-# ex ID EXEC CMD...
-ex() {
-	local id=$1 exec=$2
-	shift 2
-	timeout 120 ctr task exec --exec-id "$exec" "$id" "$@" 3>&-
-}
+load tasks
 
 @test "its own output, errors, status, input and events" {
 	ctr events > events 3>&- &
@@ -98,7 +76,7 @@ ex() {
 }
 
 @test "none in a container that does not run" {
-	ctr container create --snapshotter erofs --runtime "$runtime" "$image" still true
+	ctr container create --snapshotter "$containerd_snapshotter" --runtime "$runtime" "$image" still true
 	ctr task start --detach still 3>&-
 	until [ "$(ctr task ls | awk '$1 == "still" { print $3 }')" = STOPPED ]; do
 		sleep 0.1

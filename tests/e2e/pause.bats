@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A task that stands still and goes on, and what it uses.
+# shellcheck disable=SC2016 # for the shell in the container
+
+bats_require_minimum_version 1.5.0
+
+load boxes
+load tasks
+
+# What the guest's clock says beyond this host's, in milliseconds, as near as an exec can tell.
+clock_ms() {
+	local before after guest
+	before=${EPOCHREALTIME/./}
+	guest=$(ex "$1" "clock$RANDOM" date +%s%N)
+	after=${EPOCHREALTIME/./}
+	guest=$((guest / 1000))
+	if [ "$guest" -lt "$before" ]; then
+		echo $(((before - guest) / 1000))
+	elif [ "$guest" -gt "$after" ]; then
+		echo $(((guest - after) / 1000))
+	else
+		echo 0
+	fi
+}
+
+status_of() {
+	ctr task ls | awk -v id="$1" '$1 == id { print $3 }'
+}
+
+# ticks FILE — so often has the box said something
+ticks() {
+	wc -l < "$1"
+}
+
+@test "pause and resume: nothing runs, and the clock is right afterwards" {
+	ctr events > events 3>&- &
+	listener=$!
+	up paused sh -c 'echo up; while :; do echo tick; sleep 0.1; done'
+	cat <&5 > said 3>&- &
+	qemu=$(jq .pid /run/qemubox/default--paused/vm.json)
+	run ! ctr task resume paused
+	[[ $output == *'not paused'* ]]
+	ctr task pause paused
+	[ "$(status_of paused)" = PAUSED ]
+	run ! ctr task pause paused
+	[[ $output == *'paused already'* ]]
+	[ "$(qbx-vm status --box /run/qemubox/default--paused/box.json | jq -r .state)" = paused ]
+	before=$(ticks said) used=$(awk '{ print $14 + $15 }' "/proc/$qemu/stat")
+	sleep 3
+	[ "$(ticks said)" -eq "$before" ]
+	[ $(($(awk '{ print $14 + $15 }' "/proc/$qemu/stat") - used)) -lt 20 ]
+	# what is known is answered, the rest refused, and nothing waits
+	SECONDS=0
+	ctr task metrics paused > metrics
+	grep -q 'memory.usage' metrics
+	ctr task ps paused > /dev/null
+	run ! ex paused one true
+	[[ $output == *'is paused'* ]]
+	run ! ctr task rm paused
+	[ "$SECONDS" -lt 5 ]
+	ctr task resume paused
+	[ "$(status_of paused)" = RUNNING ]
+	[ "$(clock_ms paused)" -le 50 ]
+	until [ "$(ticks said)" -gt $((before + 3)) ]; do sleep 0.1; done
+	down paused
+	kill $listener
+	wait $listener || :
+	[ "$(grep -oE '/tasks/(paused|resumed)' events | xargs)" = '/tasks/paused /tasks/resumed' ]
+}
+
+@test "a signal waits for the resume, but SIGKILL does not" {
+	up handles sh -c 'trap "exit 9" TERM; echo up; while :; do sleep 0.1; done'
+	ctr task pause handles
+	SECONDS=0
+	ctr task kill --signal SIGTERM handles
+	[ "$SECONDS" -lt 3 ]
+	[ "$(status_of handles)" = PAUSED ]
+	ctr task resume handles
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 9 ]
+	up dies
+	ctr task pause dies
+	ctr task kill --signal SIGKILL dies
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 137 ]
+}
+
+@test "a VM that was stopped by hand counts as paused, and its clock is right when it goes on" {
+	up by-hand
+	document=/run/qemubox/default--by-hand/box.json
+	qbx-vm pause --box $document > /dev/null
+	[ "$(status_of by-hand)" = PAUSED ]
+	sleep 2
+	ctr task resume by-hand
+	[ "$(status_of by-hand)" = RUNNING ]
+	[ "$(clock_ms by-hand)" -le 50 ]
+	# nobody but the monitor tells the shim of this one
+	qbx-vm pause --box $document > /dev/null
+	sleep 2
+	qbx-vm resume --box $document > /dev/null
+	SECONDS=0
+	until [ "$(clock_ms by-hand)" -le 50 ]; do [ "$SECONDS" -lt 10 ]; done
+	down by-hand
+}
+
+@test "metrics" {
+	up measured sh -c 'echo up; head -c 50000000 /dev/zero | tail -c 40000000 > /tmp/file; exec sleep 1000'
+	ctr task metrics --format json measured > metrics
+	jq -e '.pids.current >= 1 and .cpu.usage_usec > 0 and .memory.usage > 0' metrics
+	down measured
+}

@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# For tests that hold a task and do things to it. To be loaded after boxes.bash.
+
+# up ID [CMD...]: a box in the background; returns when it has said "up". What it says after that can be
+# read from descriptor 5. Sets pid, ctr's.
+up() {
+	local id=$1
+	shift
+	[ $# -gt 0 ] || set -- sh -c 'echo up; exec sleep 1000'
+	mkfifo "$id.out"
+	box "$id" "$@" > "$id.out" &
+	pid=$!
+	exec 5< "$id.out"
+	read -r _ <&5
+}
+
+# down ID: end it as users do
+down() {
+	ctr task kill --signal SIGKILL "$1"
+	wait "$pid" || :
+}
+
+# ex ID EXEC CMD...
+ex() {
+	local id=$1 exec=$2
+	shift 2
+	timeout 120 ctr task exec --exec-id "$exec" "$id" "$@" 3>&-
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Terminals: of a task and of an exec, driven from a terminal that socat has made.
+# What is in single quotes is for the shell in the container.
+# shellcheck disable=SC2016
+
+bats_require_minimum_version 1.5.0
+
+load boxes
+load tasks
+
+# terminal CMD...: run it on a terminal of its own, of 24 rows and 80 columns; type and see speak to it.
+# Sets pts, and pid, which ends as CMD does.
+terminal() {
+	mkfifo typed shown
+	socat -t 600 - "EXEC:$*,pty,setsid,ctty,stderr,sane" < typed > shown 3>&- &
+	pid=$!
+	exec 6> typed 7< shown
+	until pts=$(readlink "/proc/$(pgrep -P $pid | head -n 1)/fd/0"); do sleep 0.1; done
+	stty -F "$pts" rows 24 cols 80
+}
+
+type_() {
+	printf '%b' "$1" >&6
+}
+
+# see PATTERN: read what is shown until it has been
+see() {
+	local seen='' byte
+	while [[ $seen != *$1* ]]; do
+		IFS= read -r -d '' -n 1 -t 60 -u 7 byte || { printf 'no %s in: %q\n' "$1" "$seen"; return 1; }
+		seen+=$byte
+	done
+}
+
+let_go() {
+	exec 6>&- 7<&-
+}
+
+@test "a shell on a terminal: its size, its jobs, its end" {
+	terminal "ctr run --rm -t --snapshotter $containerd_snapshotter --runtime $runtime $image shell sh"
+	see '# '
+	type_ 'tty; stty size; echo "t$((1 + 1))"\r'
+	see /dev/
+	see '24 80'
+	see t2
+	type_ 'trap "stty size; echo changed" WINCH; echo "r$((1 + 1))"\r'
+	see r2
+	stty -F "$pts" rows 33 cols 99
+	type_ '\r'
+	see '33 99'
+	# the foreground job has the keyboard's signals, the shell has not
+	type_ 'sleep 1000; echo "ended $?"\r'
+	see 'ended $?'
+	type_ '\003'
+	type_ 'echo "status $?"\r'
+	see 'status 130'
+	type_ 'sleep 1000\r'
+	see 'sleep 1000'
+	type_ '\032'
+	see Stopped
+	type_ 'kill %1; exit 7\r'
+	status=0
+	wait "$pid" || status=$?
+	let_go
+	[ "$status" -eq 7 ]
+}
+
+@test "an exec on a terminal" {
+	up holds
+	holder=$pid
+	terminal 'ctr task exec -t --exec-id shell holds sh'
+	see '# '
+	type_ 'stty size; cat\r'
+	see '24 80'
+	type_ 'typed\r'
+	see typed
+	see typed
+	type_ '\004'
+	type_ 'exit 5\r'
+	status=0
+	wait "$pid" || status=$?
+	let_go
+	[ "$status" -eq 5 ]
+	pid=$holder
+	down holds
+}
+
+@test "who detaches may come back" {
+	terminal "ctr run --rm -t --snapshotter $containerd_snapshotter --runtime $runtime $image stays sh"
+	see '# '
+	type_ 'x=kept\r'
+	see '# '
+	kill -KILL "$(pgrep -P "$pid" | head -n 1)"
+	wait "$pid" || :
+	let_go
+	rm typed shown
+	terminal 'ctr task attach stays'
+	type_ '\r'
+	see '# '
+	type_ 'echo "x is $x"\r'
+	see 'x is kept'
+	type_ 'exit 3\r'
+	status=0
+	wait "$pid" || status=$?
+	let_go
+	[ "$status" -eq 3 ]
+	ctr task rm stays || :
+	ctr container rm stays
+	rm -rf /run/containerd/fifo/*
+}
+
+@test "a terminal that goes takes its shell along" {
+	terminal "ctr run --rm -t --snapshotter $containerd_snapshotter --runtime $runtime $image hangs sh"
+	see '# '
+	kill -KILL "$pid"
+	let_go
+	until [ -z "$(ctr task ls -q)" ]; do sleep 0.1; done
+	ctr container rm hangs 2> /dev/null || :
+}

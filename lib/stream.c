@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 enum state { SEND_READ, SEND_WRITE, SEND_LAST, SEND_WAIT, RECV_READ, RECV_WRITE };
 
 struct stream {
+	struct loop *loop;
 	enum state state;
 	int local, sock;
 	struct watch *local_watch, *sock_watch;
@@ -24,6 +26,7 @@ struct stream {
 	uint32_t chunk; /* receiving: bytes of the current chunk still to come */
 	bool draining;	/* sending: stream_drain() was called, and so many bytes may still follow */
 	size_t drain_left;
+	bool outlives_sink, sink_gone;
 	unsigned long long moved;
 	size_t start, end; /* what of buf is still to be written, or not yet parsed */
 	unsigned char buf[STREAM_CHUNK_MAX + HEADER];
@@ -134,11 +137,29 @@ static void on_send_peer(struct stream *s)
 /* ---- receiving ---- */
 
 static void recv_parse(struct stream *s);
+static void on_local(void *arg, uint32_t events);
 
 static void read_more(struct stream *s)
 {
 	s->state = RECV_READ;
 	rest_all_but(s, s->sock_watch, EPOLLIN);
+}
+
+/* The sink takes no more: another one takes its place, or that was it. */
+static void lose_sink(struct stream *s)
+{
+	struct qbx_err err = { 0 };
+	int null = s->outlives_sink ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+
+	if (null >= 0) {
+		loop_remove(s->local_watch);
+		close(s->local);
+		s->local = null;
+		s->sink_gone = true;
+		s->local_watch = loop_add_fd(s->loop, null, EPOLLOUT, on_local, s, &err);
+	}
+	if (null < 0 || !s->local_watch)
+		end_stream(s, STREAM_SINK_GONE);
 }
 
 /* Write payload at buf[start] out; goes on with what follows it in the buffer. */
@@ -153,7 +174,7 @@ static void write_sink(struct stream *s)
 	if (n < 0 && is_transient(errno))
 		return;
 	if (n < 0) {
-		end_stream(s, STREAM_SINK_GONE);
+		lose_sink(s);
 		return;
 	}
 	s->start += (size_t)n;
@@ -172,7 +193,7 @@ static void recv_parse(struct stream *s)
 		s->start += HEADER;
 		s->chunk = ntohl(header);
 		if (s->chunk == 0) {
-			end_stream(s, STREAM_DONE);
+			end_stream(s, s->sink_gone ? STREAM_SINK_GONE : STREAM_DONE);
 			return;
 		}
 		if (s->chunk > STREAM_CHUNK_MAX) {
@@ -251,6 +272,7 @@ static struct stream *stream_new(struct loop *loop, enum state state, int local,
 		err_sys(err, ENOMEM, "start a stream");
 		return NULL;
 	}
+	s->loop = loop;
 	s->state = state;
 	s->local = local;
 	s->sock = sock;
@@ -286,6 +308,11 @@ void stream_drain(struct stream *s)
 	s->drain_left = STREAM_DRAIN_MAX;
 	if (s->state == SEND_READ)
 		on_source(s);
+}
+
+void stream_outlive_sink(struct stream *s)
+{
+	s->outlives_sink = true;
 }
 
 unsigned long long stream_moved(const struct stream *s)

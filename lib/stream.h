@@ -31,7 +31,7 @@
 enum stream_end {
 	STREAM_DONE,	  /* the end mark was sent and the peer closed, or it was received */
 	STREAM_BROKEN,	  /* the connection ended, or broke the rules, before the end mark */
-	STREAM_SINK_GONE, /* receiving: the local sink takes no more (EPIPE) */
+	STREAM_SINK_GONE, /* receiving: the local sink took no more (EPIPE) */
 };
 
 struct stream;
@@ -59,6 +59,12 @@ struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn 
  * and at most STREAM_DRAIN_MAX bytes of it, for a source that never runs dry.
  */
 void stream_drain(struct stream *s);
+
+/**
+ * stream_outlive_sink() - receiving: what a sink takes no more of is dropped, up to the end mark
+ * The sender does not notice; the sink is closed at once, and done says STREAM_SINK_GONE in the end.
+ */
+void stream_outlive_sink(struct stream *s);
 
 /** stream_moved() - bytes handed on so far, headers included: did it get anywhere lately? */
 unsigned long long stream_moved(const struct stream *s);

@@ -35,8 +35,7 @@ Google__Protobuf__Timestamp *timestamp(Google__Protobuf__Timestamp *m, const str
 int process_init(struct process *p, struct container *c, const char *exec_id,
 		 const struct process_io *io, struct qbx_err *err)
 {
-	const char *const paths[FIFO_COUNT] = { io->stdin, io->stdout,
-						io->terminal ? "" : io->stderr };
+	const char *const paths[FIFO_COUNT] = { io->stdin, io->stdout, io->stderr };
 
 	p->container = c;
 	p->terminal = io->terminal;
@@ -44,7 +43,10 @@ int process_init(struct process *p, struct container *c, const char *exec_id,
 	p->exec_id = strdup(exec_id);
 	if (!p->exec_id)
 		return err_sys(err, ENOMEM, "make a process");
-	return fifos_open(&p->io, c->shim->loop, paths, err);
+	p->io.terminal = io->terminal;
+	p->io.id = exec_id[0] ? p->exec_id : c->id;
+	p->io.namespace = c->shim->namespace;
+	return fifos_open(&p->io, paths, err);
 }
 
 void process_clear(struct process *p)

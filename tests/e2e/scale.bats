@@ -7,8 +7,6 @@
 
 bats_require_minimum_version 1.5.0
 
-export QEMUBOX_VCPUS_MAX=2 QEMUBOX_MEMORY_MAX_MIB=1536
-
 load boxes
 
 # vm ID KEY — what is recorded of a box's VM.

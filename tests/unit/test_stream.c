@@ -36,16 +36,20 @@ static void received(void *arg, enum stream_end end)
 		loop_stop(e->loop);
 }
 
-static void start(struct ends *e, int src, int dst)
+/* Return: the receiving one. */
+static struct stream *start(struct ends *e, int src, int dst)
 {
 	struct qbx_err err = { 0 };
+	struct stream *receiver;
 	int sv[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
 	e->loop = loop_new(&err);
 	e->open = 2;
 	assert_non_null(stream_send(e->loop, src, sv[0], sent, e, &err));
-	assert_non_null(stream_recv(e->loop, sv[1], dst, received, e, &err));
+	receiver = stream_recv(e->loop, sv[1], dst, received, e, &err);
+	assert_non_null(receiver);
+	return receiver;
 }
 
 /* A file of @len bytes with a pattern, opened for reading and writing. */
@@ -111,6 +115,22 @@ static void a_sink_that_closes_is_told_on_both_sides(void **state)
 	assert_int_equal(loop_run(e.loop, &err), 0);
 	assert_int_equal(e.recv, STREAM_SINK_GONE);
 	assert_int_equal(e.send, STREAM_BROKEN);
+	loop_free(e.loop);
+}
+
+static void a_sink_that_closes_need_not_be_noticed(void **state)
+{
+	struct qbx_err err = { 0 };
+	struct ends e = { 0 };
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	close(p[0]);
+	stream_outlive_sink(start(&e, temp_file(1 << 20), p[1]));
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(e.recv, STREAM_SINK_GONE);
+	assert_int_equal(e.send, STREAM_DONE);
 	loop_free(e.loop);
 }
 
@@ -209,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_arrives),
 		cmocka_unit_test(a_sink_that_closes_is_told_on_both_sides),
+		cmocka_unit_test(a_sink_that_closes_need_not_be_noticed),
 		cmocka_unit_test(a_close_without_the_mark_is_no_end),
 		cmocka_unit_test(a_drained_source_ends_where_it_has_no_more),
 		cmocka_unit_test(a_drained_source_that_never_runs_dry_ends),

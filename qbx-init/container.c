@@ -11,6 +11,7 @@
 #include "exec.h"
 #include "io.h"
 #include "log.h"
+#include "oom.h"
 #include "pause.h"
 #include "rootfs.h"
 #include "terminal.h"
@@ -48,6 +49,7 @@ static void discard(struct container *c)
 		at = &(*at)->next;
 	*at = c->next;
 	exec_free_all(c);
+	oom_forget(c);
 	process_free(&c->init);
 	snprintf(state, sizeof(state), CRUN_ROOT "/%s", c->id);
 	if (rootfs_unmount(c->dir, &err) < 0 || io_remove_tree(AT_FDCWD, c->dir, &err) < 0 ||
@@ -144,6 +146,7 @@ static void on_init_ended(void *arg)
 	 */
 	if (cgroup_kill(c->cgroup, &err) < 0)
 		log_warn("container %s: %s", c->id, err.msg);
+	oom_look(c);
 	pause_ended(c);
 	if (c->state == CONTAINER_DELETING)
 		run_delete(c);
@@ -213,7 +216,7 @@ static void on_created(void *arg, const struct qbx_err *failed)
 		return;
 	}
 	if (crun_read_pid(pid_file, &pid, &err) < 0 || process_begin_io(&c->init, &err) < 0 ||
-	    process_watch(&c->init, pid, &err) < 0) {
+	    oom_watch(c, &err) < 0 || process_watch(&c->init, pid, &err) < 0) {
 		err.sys = 0;
 		fail_create(c, &err);
 		return;
@@ -364,6 +367,7 @@ void container_create(struct vm *vm, struct ttrpc_call *call, const Qemubox__Tas
 		return;
 	}
 	c->vm = vm;
+	c->oom.fd = -1;
 	snprintf(c->id, sizeof(c->id), "%s", r->id);
 	snprintf(c->dir, sizeof(c->dir), BUNDLE_ROOT "/%s", r->id);
 	process_init(&c->init, vm, on_init_ended, c);

@@ -27,6 +27,13 @@ enum container_state {
 	CONTAINER_DELETING,
 };
 
+/* oom.c: processes of a container that were killed for want of memory */
+struct container_oom {
+	int fd; /* memory.events, or -1 */
+	struct watch *watch;
+	uint64_t seen, untold;
+};
+
 struct container {
 	struct vm *vm;
 	struct container *next;
@@ -41,6 +48,7 @@ struct container {
 	bool forgetting;	 /* while DELETING: crun is at it */
 	struct exec *execs;	 /* exec.c */
 	struct pausing *pausing; /* pause.c */
+	struct container_oom oom;
 };
 
 struct container *container_find(const struct vm *vm, const char *id);

@@ -9,6 +9,7 @@
 
 #include "io.h"
 #include "log.h"
+#include "oom.h"
 #include "terminal.h"
 
 struct exec *exec_find(const struct container *c, const char *id)
@@ -91,6 +92,7 @@ static void on_ended(void *arg)
 {
 	struct exec *e = arg;
 
+	oom_look(e->container);
 	if (e->state == EXEC_RUNNING)
 		e->state = EXEC_STOPPED;
 	container_quiet(e->container);

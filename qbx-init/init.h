@@ -40,6 +40,7 @@ struct vm {
 	struct ttrpc_conn *last_conn; /* the power goes when it closes */
 	struct watch *brake;	      /* brake.c: lets containers go when the host has forgotten */
 	struct cpus_wait *cpus_wait;  /* cpus.c: the call that waits for processors, or NULL */
+	struct ttrpc_call *oom_call;  /* oom.c: the call that waits for a kill, or NULL */
 	bool promises;		      /* brake.c: more memory may be asked for than there is */
 	bool going_down;
 };

@@ -106,8 +106,8 @@ static void on_ended(void *arg, int status)
 	p->drain = loop_add_timer(p->vm->loop, DRAIN_MS, on_drain_timeout, p, &err);
 	if (!p->drain)
 		log_warn("%s", err.msg);
-	tell_if_drained(p);
 	p->on_end(p->arg);
+	tell_if_drained(p);
 }
 
 int process_watch(struct process *p, pid_t pid, struct qbx_err *err)

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "container.h"
 #include "cpus.h"
 #include "exec.h"
 #include "guest.pb-c.h"
 #include "metrics.h"
+#include "oom.h"
 #include "pause.h"
 #include "stats.h"
 
@@ -312,15 +314,6 @@ static void update(struct ttrpc_call *call, const ProtobufCMessage *request, voi
 		container_update(c, call, r);
 }
 
-static void ping(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
-{
-	Qemubox__Guest__V1__PingResponse r = QEMUBOX__GUEST__V1__PING_RESPONSE__INIT;
-
-	(void)request;
-	(void)arg;
-	ttrpc_reply(call, &r.base);
-}
-
 #define TASK(name, message, handler)                                                       \
 	{                                                                                  \
 		GUEST_TASK_SERVICE, name, &qemubox__task__##message##__descriptor, handler \
@@ -348,7 +341,9 @@ const struct ttrpc_method task_methods[] = {
 	TASK("Connect", connect_request, connect_),
 	TASK("Update", update_request, update),
 	GUEST("Shutdown", shutdown_request, shutdown_handle),
-	GUEST("Ping", ping_request, ping),
+	GUEST("Ping", ping_request, ping_handle),
+	GUEST("AdjustClock", adjust_clock_request, clock_adjust_handle),
+	GUEST("AwaitOom", await_oom_request, oom_handle),
 	GUEST("Stats", stats_request, stats_handle),
 	GUEST("SetCpus", set_cpus_request, cpus_handle),
 	{ NULL, NULL, NULL, NULL },

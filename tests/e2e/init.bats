@@ -497,6 +497,59 @@ metric() {
 	fails 5 pause "$vm" still
 }
 
+@test "each kill for want of memory is told once" {
+	local hog='dd if=/dev/zero of=/dev/null bs=64M count=1'
+	spec '.linux.resources.memory = {limit: 33554432}' sh -c "$hog; $hog; sleep 1000" > spec.json
+	guestctl create "$vm" poor spec.json "${layers[@]}"
+	guestctl start "$vm" poor
+	[ "$(guestctl oom "$vm")" = id=poor ]
+	[ "$(guestctl oom "$vm")" = id=poor ]
+	[ "$(metric poor memory_eventsoom_kill)" -eq 2 ]
+	# Of several that ask the last is told.
+	guestctl oom "$vm" > third 3>&- &
+	guestctl oom "$vm" > fourth 3>&- &
+	wait -n || [ $? -eq 99 ]
+	process sh -c "exec $hog" > process.json
+	guestctl addexec "$vm" poor/hog process.json
+	guestctl start "$vm" poor/hog
+	guestctl wait "$vm" poor/hog | grep -x exit_status=137
+	wait -n
+	[ "$(cat third fourth)" = id=poor ]
+	guestctl kill "$vm" poor 9
+	guestctl wait "$vm" poor
+	guestctl delete "$vm" poor
+	# The container itself: told before its end is.
+	spec '.linux.resources.memory = {limit: 33554432}' sh -c "exec $hog" > spec.json
+	guestctl create "$vm" poorer spec.json "${layers[@]}"
+	guestctl oom "$vm" > fifth 3>&- &
+	guestctl start "$vm" poorer
+	guestctl wait "$vm" poorer | grep -x exit_status=137
+	wait -n
+	[ "$(cat fifth)" = id=poorer ]
+	guestctl delete "$vm" poorer
+}
+
+# clock — the guest's time of day in nanoseconds.
+clock() {
+	guestctl ping "$vm" | sed -n 's/^time_ns=//p'
+}
+
+@test "the clock is moved by what the host says" {
+	before=$(clock)
+	guestctl clock "$vm" 3600000000000
+	after=$(clock)
+	[ "$((after - before))" -ge 3600000000000 ]
+	[ "$((after - before))" -lt 3660000000000 ]
+	guestctl clock "$vm" -3600000000001
+	after=$(clock)
+	[ "$((after - before))" -ge 0 ]
+	[ "$((after - before))" -lt 60000000000 ]
+	fails 3 clock "$vm" "-$after"
+	fails 3 clock "$vm" -9223372036854775808
+	fails 3 clock "$vm" 9223372036854775807
+	[ "$(clock)" -lt "$((before + 60000000000))" ]
+}
+
 @test "without the token nothing is served" {
 	mkdir -p liar/vsock
 	ln "$vm/vsock/vsock.sock" liar/vsock/vsock.sock

@@ -46,7 +46,7 @@ int process_init(struct process *p, struct container *c, const char *exec_id,
 	p->io.terminal = io->terminal;
 	p->io.id = exec_id[0] ? p->exec_id : c->id;
 	p->io.namespace = c->shim->namespace;
-	return fifos_open(&p->io, paths, err);
+	return fifos_open(&p->io, c->shim->loop, paths, err);
 }
 
 void process_clear(struct process *p)

@@ -14,6 +14,10 @@ setup_file() {
 	# An instrumented build has no image of its own.
 	build=${QBX_BUILD:-build}
 	export archive=${QBX_IMAGE:-$BATS_TEST_DIRNAME/../../${build%-san}/qemubox-demo.tar}
+	if [ "${config:-}" ]; then # of qemubox, where a file needs one
+		mkdir -p /etc/qemubox
+		echo "$config" > /etc/qemubox/config.json
+	fi
 	containerd_start 3>&-
 	export containerd_pid containerd_snapshotter PATH
 	ctr image import --snapshotter "$containerd_snapshotter" "$archive" >&2

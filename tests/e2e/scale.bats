@@ -7,6 +7,8 @@
 
 bats_require_minimum_version 1.5.0
 
+config='{"vcpus_max": 2, "memory_max_mib": 1536}' # not by the environment: containerd may be a service
+
 load boxes
 
 # vm ID KEY — what is recorded of a box's VM.

@@ -39,8 +39,6 @@ static int check_spec(const char *what, const json_t *spec, struct qbx_err *err)
 	if (path && path[0])
 		return err_sys(err, ENOTSUP, "%s: network namespace %s made by somebody else", what,
 			       path);
-	if (json_is_true(json_object_get(json_object_get(spec, "process"), "terminal")))
-		return err_sys(err, ENOTSUP, "%s: a terminal", what);
 	return 0;
 }
 

@@ -10,14 +10,14 @@ load boxes
 load tasks
 
 # terminal CMD...: run it on a terminal of its own, of 24 rows and 80 columns; type and see speak to it.
-# Sets pts, and pid, which ends as CMD does.
+# Sets pid, which ends as CMD does; its terminal is in the file pts by the time that something is shown.
 terminal() {
 	mkfifo typed shown
-	socat -t 600 - "EXEC:$*,pty,setsid,ctty,stderr,sane" < typed > shown 3>&- &
+	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\nexec %s\n' "$*" > command
+	chmod +x command
+	socat -t 600 - EXEC:./command,pty,setsid,ctty,stderr,sane < typed > shown 3>&- &
 	pid=$!
 	exec 6> typed 7< shown
-	until pts=$(readlink "/proc/$(pgrep -P $pid | head -n 1)/fd/0"); do sleep 0.1; done
-	stty -F "$pts" rows 24 cols 80
 }
 
 type_() {
@@ -46,7 +46,7 @@ let_go() {
 	see t2
 	type_ 'trap "stty size; echo changed" WINCH; echo "r$((1 + 1))"\r'
 	see r2
-	stty -F "$pts" rows 33 cols 99
+	stty -F "$(cat pts)" rows 33 cols 99
 	type_ '\r'
 	see '33 99'
 	# the foreground job has the keyboard's signals, the shell has not

@@ -119,6 +119,14 @@ static void on_late(void *arg)
 	kill(c->pid, SIGKILL);
 }
 
+/* In the child. */
+static const char *limit_files(void *arg)
+{
+	const struct vm *vm = arg;
+
+	return setrlimit(RLIMIT_NOFILE, &vm->files) < 0 ? "limit descriptors" : NULL;
+}
+
 static int spawn(struct crun *c, const char *const *args, const int *fds, struct qbx_err *err)
 {
 	char log_option[512];
@@ -128,7 +136,14 @@ static int spawn(struct crun *c, const char *const *args, const int *fds, struct
 		log_option, "--log-format=json",
 	};
 	struct proc_fd map[3];
-	struct proc_spec spec = { .argv = argv, .cwd = "/", .fds = map, .netns = -1 };
+	struct proc_spec spec = {
+		.argv = argv,
+		.cwd = "/",
+		.fds = map,
+		.netns = -1,
+		.confine = limit_files,
+		.confine_arg = c->vm,
+	};
 	int pidfd;
 
 	for (size_t i = 0, n = 6; args[i]; i++, n++) {

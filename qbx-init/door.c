@@ -20,8 +20,8 @@
 
 #define VISITORS_MAX 64u
 #define QUEUE_MAX 1024 /* connections that nobody has looked at */
-#define CONNS_MAX 32u
-#define PARKED_MAX 1024u
+#define CONNS_MAX 128u
+#define PARKED_MAX 768u /* three of each of 256 processes that are about to be made */
 #define DOOR_MS 5000u
 #define PARK_MS 30000u
 

@@ -32,7 +32,7 @@ bool exec_busy(const struct container *c)
 bool exec_starting(const struct container *c)
 {
 	for (const struct exec *e = c->execs; e; e = e->next)
-		if (e->state == EXEC_STARTING)
+		if (e->working)
 			return true;
 	return false;
 }
@@ -109,10 +109,9 @@ static int follow(struct exec *e, struct qbx_err *err)
 	return process_watch(&e->process, pid, err);
 }
 
-static void on_started(void *arg, const struct qbx_err *failed)
+static void started(struct exec *e, const struct qbx_err *failed)
 {
 	Qemubox__Task__StartResponse r = QEMUBOX__TASK__START_RESPONSE__INIT;
-	struct exec *e = arg;
 	struct ttrpc_call *call = take_ptr(e->call);
 	struct qbx_err err = { 0 };
 
@@ -120,7 +119,6 @@ static void on_started(void *arg, const struct qbx_err *failed)
 		err.sys = 0; /* what the caller asked for is there */
 		failed = &err;
 	}
-	child_hold(e->container->vm, false);
 	e->state = failed || e->process.ended ? EXEC_STOPPED : EXEC_RUNNING;
 	r.pid = (uint32_t)e->process.pid;
 	if (failed)
@@ -157,6 +155,8 @@ static int write_spec(const struct exec *e, const char *path, struct qbx_err *er
 	return io_write_file(AT_FDCWD, path, 0600, text, strlen(text), err);
 }
 
+static void on_started(void *arg, const struct qbx_err *failed);
+
 static int run_exec(struct exec *e, struct qbx_err *err)
 {
 	char spec[sizeof(e->dir) + sizeof("/process.json")], pid[sizeof(e->dir) + sizeof("/pid")];
@@ -177,9 +177,52 @@ static int run_exec(struct exec *e, struct qbx_err *err)
 	return crun_run(e->container->vm, e->dir, args, e->fds, on_started, e, err);
 }
 
+static void start_queued(struct vm *vm);
+
+static void on_started(void *arg, const struct qbx_err *failed)
+{
+	struct exec *e = arg;
+	struct vm *vm = e->container->vm;
+
+	child_hold(vm, false);
+	e->working = false;
+	vm->nstarting--;
+	started(e, failed);
+	start_queued(vm);
+}
+
+/* Its container may have ended, or been paused, while it waited. */
+static void start_one(struct exec *e)
+{
+	const struct container *c = e->container;
+	struct qbx_err err = { 0 };
+
+	if (c->state != CONTAINER_RUNNING)
+		err_code(&err, EX_CONFIG, "container %s is %s, not running", c->id,
+			 container_state_name(c));
+	if (err.code || run_exec(e, &err) < 0) {
+		started(e, &err);
+		return;
+	}
+	close_fds(e);
+	child_hold(c->vm, true);
+	e->working = true;
+	c->vm->nstarting++;
+}
+
+static void start_queued(struct vm *vm)
+{
+	while (vm->exec_queue && vm->nstarting < EXEC_STARTS_MAX) {
+		struct exec *e = vm->exec_queue;
+
+		vm->exec_queue = e->queued;
+		start_one(e);
+	}
+}
+
 void exec_start(struct exec *e, struct ttrpc_call *call)
 {
-	struct qbx_err err = { 0 };
+	struct exec **last = &e->container->vm->exec_queue;
 
 	if (e->state != EXEC_ADDED) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "exec %s is not waiting to be started",
@@ -191,11 +234,11 @@ void exec_start(struct exec *e, struct ttrpc_call *call)
 	e->state = EXEC_STARTING;
 	e->call = call;
 	process_hold(&e->process, true);
-	child_hold(e->container->vm, true);
-	if (run_exec(e, &err) < 0)
-		on_started(e, &err);
-	else
-		close_fds(e);
+	while (*last)
+		last = &(*last)->queued;
+	e->queued = NULL;
+	*last = e;
+	start_queued(e->container->vm);
 }
 
 /* ---- add ---- */

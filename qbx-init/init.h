@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -23,11 +24,13 @@ struct child;
 struct container;
 struct cpus_wait;
 struct door;
+struct exec;
 struct parked;
 
 /* The guest as a whole. One VM holds any number of containers, which know nothing of each other. */
 struct vm {
 	struct loop *loop;
+	struct rlimit files; /* for those that we start: how many descriptors they may have */
 	uint8_t token[GUEST_TOKEN_LEN];
 	struct child *children;	  /* child.c: processes whose end somebody wants to know */
 	unsigned holds;		  /* child.c: child_hold() */
@@ -36,6 +39,8 @@ struct vm {
 	unsigned nvisitors, nparked, nconns;
 	struct watch *doors[2]; /* door.c: the ports' */
 	struct container *containers; /* container.c */
+	struct exec *exec_queue;      /* exec.c: those that are to be started, in turn */
+	unsigned nstarting;	      /* exec.c: that crun is working for */
 	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
 	struct ttrpc_conn *last_conn; /* the power goes when it closes */
 	struct watch *brake;	      /* brake.c: lets containers go when the host has forgotten */

@@ -26,6 +26,8 @@
 #include "io.h"
 #include "log.h"
 
+#define FILES_MAX 65536u
+
 static int become(struct vm *vm, struct qbx_err *err)
 {
 	_cleanup_free_ char *cmdline = NULL;
@@ -49,6 +51,16 @@ static int become(struct vm *vm, struct qbx_err *err)
 	rc = setup(boot, err);
 	boot_free(boot);
 	return rc < 0 ? -1 : io_mkdirs(BUNDLE_ROOT, 0711, err);
+}
+
+/* Descriptors for hundreds of processes and their streams. Containers keep the limit that there was. */
+static int allow_files(struct vm *vm, struct qbx_err *err)
+{
+	const struct rlimit ours = { FILES_MAX, FILES_MAX };
+
+	if (getrlimit(RLIMIT_NOFILE, &vm->files) < 0 || setrlimit(RLIMIT_NOFILE, &ours) < 0)
+		return err_sys(err, errno, "allow for more descriptors");
+	return 0;
 }
 
 /* PID 1 on an initramfs: what starts us anywhere else must not have its mounts turned over. */
@@ -89,7 +101,8 @@ int main(void)
 	umask(022);
 	reboot(RB_DISABLE_CAD);
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	if (come_first(&err) < 0 || become(&vm, &err) < 0 || loop_run(vm.loop, &err) < 0)
+	if (come_first(&err) < 0 || allow_files(&vm, &err) < 0 || become(&vm, &err) < 0 ||
+	    loop_run(vm.loop, &err) < 0)
 		die(&err);
 	power_off();
 }

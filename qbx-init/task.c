@@ -205,6 +205,7 @@ static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void
 	const Qemubox__Task__KillRequest *r = (const Qemubox__Task__KillRequest *)request;
 	const struct process *p = find_process(arg, call, r->id, r->exec_id);
 	const struct container *c = p ? container_find(arg, r->id) : NULL;
+	const struct exec *e = c ? exec_find(c, r->exec_id) : NULL;
 	struct qbx_err err = { 0 };
 	int rc;
 
@@ -214,8 +215,13 @@ static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void
 		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "%u is not a signal", r->signal);
 		return;
 	}
-	if (p->ended || p->pid == 0) {
+	if (p->ended || (e && e->state == EXEC_STOPPED)) {
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "container %s: process already finished", c->id);
+		return;
+	}
+	if (p->pid == 0) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "container %s: process not started",
+			   c->id);
 		return;
 	}
 	/* Not yet reaped, so the pid is still that process. */

@@ -108,6 +108,20 @@ on_terminal() {
 	exec 4> "$1.in"
 }
 
+# fails CODE GUESTCTL-ARG... — a call that is answered with an error.
+fails() {
+	local code=$1
+	shift
+	run guestctl "$@"
+	[ "$status" -eq 99 ]
+	[[ $output == "guestctl: code $code: "* ]]
+}
+
+# metric ID NAME — a number of a container's metrics.
+metric() {
+	guestctl metrics "$vm" "$1" | sed -n "s/^$2=//p"
+}
+
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
 	QBX_BUILD=$(realpath "${QBX_BUILD:-build}")
@@ -281,6 +295,69 @@ refused() {
 	guestctl delete "$vm" sig
 }
 
+@test "signals by number, to execs, and to those who do not listen" {
+	spec . sh -c 'trap "" TERM; sleep 1000 & wait' > spec.json
+	guestctl create "$vm" deaf spec.json "${layers[@]}"
+	guestctl start "$vm" deaf
+	process sleep 1000 > process.json
+	guestctl addexec "$vm" deaf/a process.json
+	fails 9 kill "$vm" deaf/a 15
+	fails 3 kill "$vm" deaf 0
+	fails 3 kill "$vm" deaf 65
+	fails 5 kill "$vm" deaf/b 15
+	for signal in 15 1 34 64; do
+		guestctl start "$vm" deaf/a
+		guestctl kill "$vm" deaf/a $signal
+		guestctl wait "$vm" deaf/a | grep -x exit_status=$((128 + signal))
+		fails 5 kill "$vm" deaf/a 9
+		guestctl delete "$vm" deaf/a
+		guestctl addexec "$vm" deaf/a process.json
+	done
+	# One that handles it, and all of them at once.
+	process sh -c 'trap "exit 64" 64; touch /tmp/up; while :; do :; done' > process.json
+	guestctl addexec "$vm" deaf/b process.json
+	guestctl start "$vm" deaf/b
+	process sh -c 'until [ -e /tmp/up ]; do :; done' > process.json
+	guestctl exec "$vm" deaf/c process.json < /dev/null
+	guestctl kill "$vm" deaf/b 64
+	guestctl wait "$vm" deaf/b | grep -x exit_status=64
+	guestctl start "$vm" deaf/a
+	guestctl kill "$vm" deaf 15 all
+	guestctl wait "$vm" deaf/a | grep -x exit_status=143
+	guestctl state "$vm" deaf | grep -x status=2
+	guestctl kill "$vm" deaf 9
+	guestctl wait "$vm" deaf | grep -x exit_status=137
+	fails 5 kill "$vm" deaf 9
+	fails 5 kill "$vm" deaf 9 all
+	guestctl delete "$vm" deaf
+}
+
+@test "fifty execs at once, and their names again" {
+	spec . sleep 1000 > spec.json
+	guestctl create "$vm" many spec.json "${layers[@]}"
+	guestctl start "$vm" many
+	process sh -c 'cat; exit 7' > process.json
+	for n in 50 3; do
+		echo "$n at once" > said
+		pids=()
+		for i in $(seq $n); do
+			guestctl exec "$vm" many/$i process.json < said > $i.out 2> $i.err 3>&- &
+			pids+=($!)
+		done
+		for pid in "${pids[@]}"; do
+			wait "$pid" || [ $? -eq 7 ]
+		done
+		for i in $(seq $n); do cmp said $i.out; done
+	done
+	[ "$(metric many pidscurrent)" -eq 1 ]
+	guestctl addexec "$vm" many/late process.json
+	guestctl kill "$vm" many 9
+	guestctl wait "$vm" many
+	fails 9 addexec "$vm" many/more process.json
+	fails 9 start "$vm" many/late
+	guestctl delete "$vm" many
+}
+
 @test "what a container leaves behind dies with it" {
 	# No pid namespace: its children are the guest's to reap, and hold its output open.
 	run timeout 20 "$BASH" -c "$(declare -f box spec guestctl); layers=(${layers[*]@Q}); box orphan \
@@ -406,20 +483,6 @@ refused() {
 	guestctl kill "$vm" host 9 all
 	guestctl wait "$vm" host
 	guestctl delete "$vm" host
-}
-
-# fails CODE GUESTCTL-ARG... — a call that is answered with an error.
-fails() {
-	local code=$1
-	shift
-	run guestctl "$@"
-	[ "$status" -eq 99 ]
-	[[ $output == "guestctl: code $code: "* ]]
-}
-
-# metric ID NAME — a number of a container's metrics.
-metric() {
-	guestctl metrics "$vm" "$1" | sed -n "s/^$2=//p"
 }
 
 @test "what a container uses" {

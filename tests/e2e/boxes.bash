@@ -74,3 +74,41 @@ log() {
 	. "$BATS_TEST_DIRNAME/../hosts/containerd.sh"
 	containerd_log
 }
+
+# socket ID: where its shim listens
+socket() {
+	local address
+	address=$(cat "/run/containerd/io.containerd.runtime.v2.task/default/$1/address")
+	echo "${address#unix://}"
+}
+
+# shimctl VERB ID [ARG]...: with the socket of that box
+shimctl() {
+	"$BATS_TEST_DIRNAME/../../${QBX_BUILD:-build}/tests/e2e/shimctl" "$1" "$(socket "$2")" "${@:3}"
+}
+
+# watch: containerd's events from here on, for descriptor 5; `unwatch` ends it
+watch() {
+	mkfifo events
+	# shellcheck disable=SC2094 # a FIFO
+	ctr events > events 3>&- &
+	watcher=$!
+	exec 5< events
+	# It does not say when it listens, so something is made to happen until it tells of it.
+	until ctr namespaces label default watched="$RANDOM" && read -r -t 1 -u 5 _; do :; done
+}
+
+unwatch() {
+	kill $watcher
+	exec 5<&-
+	rm events
+}
+
+# await TOPIC TEXT: read events up to the one of that topic which holds that
+await() {
+	while IFS= read -r -t 120 -u 5 event; do
+		[[ $event != *" $1 "*"$2"* ]] || return 0
+	done
+	echo "no $1 of $2" >&2
+	return 1
+}

@@ -161,7 +161,7 @@ remove() {
 	pid=$!
 	exec 6< ready
 	read -r -u 6 _
-	ctr=$(pgrep -f '^ctr run .* stuck ')
+	ctr=$(pgrep -f '(^|/)ctr run .* stuck ')
 	kill -STOP "$ctr"
 	SECONDS=0
 	timeout 60 ctr task kill --signal SIGKILL stuck

@@ -28,6 +28,17 @@ status_of() {
 	ctr task ls | awk -v id="$1" '$1 == id { print $3 }'
 }
 
+# An hour back, by a container that may.
+set_back() {
+	ex "$1" back date -s "@$(($(date +%s) - 3600))"
+	[ "$(clock_ms "$1")" -gt 3000000 ]
+}
+
+# Is the VM stopped, too? Not where vhost-device-vsock has to survive it.
+vm_stops() {
+	[ -e /dev/vhost-vsock ]
+}
+
 # ticks FILE — so often has the box said something
 ticks() {
 	wc -l < "$1"
@@ -45,7 +56,9 @@ ticks() {
 	[ "$(status_of paused)" = PAUSED ]
 	run ! ctr task pause paused
 	[[ $output == *'paused already'* ]]
-	[ "$(qbx-vm status --box /run/qemubox/default--paused/box.json | jq -r .state)" = paused ]
+	state=running
+	! vm_stops || state=paused
+	[ "$(qbx-vm status --box /run/qemubox/default--paused/box.json | jq -r .state)" = $state ]
 	before=$(ticks said) used=$(awk '{ print $14 + $15 }' "/proc/$qemu/stat")
 	sleep 3
 	[ "$(ticks said)" -eq "$before" ]
@@ -88,21 +101,26 @@ ticks() {
 	[ "$status" -eq 137 ]
 }
 
-@test "a VM that was stopped by hand counts as paused, and its clock is right when it goes on" {
-	up by-hand
+# Where it does not stop, what is left of this is that a clock which was moved is put right again.
+@test "a clock that stood still is right again when the VM goes on" {
+	up --privileged by-hand
 	document=/run/qemubox/default--by-hand/box.json
-	qbx-vm pause --box $document > /dev/null
-	[ "$(status_of by-hand)" = PAUSED ]
-	sleep 2
-	ctr task resume by-hand
-	[ "$(status_of by-hand)" = RUNNING ]
-	[ "$(clock_ms by-hand)" -le 50 ]
-	# nobody but the monitor tells the shim of this one
-	qbx-vm pause --box $document > /dev/null
-	sleep 2
-	qbx-vm resume --box $document > /dev/null
+	if vm_stops; then
+		qbx-vm pause --box $document > /dev/null
+		[ "$(status_of by-hand)" = PAUSED ]
+		sleep 2
+		ctr task resume by-hand
+		[ "$(status_of by-hand)" = RUNNING ]
+		[ "$(clock_ms by-hand)" -le 50 ]
+		# nobody but the monitor tells the shim of this one
+		qbx-vm pause --box $document > /dev/null
+		sleep 2
+		qbx-vm resume --box $document > /dev/null
+	else
+		set_back by-hand
+	fi
 	SECONDS=0
-	until [ "$(clock_ms by-hand)" -le 50 ]; do [ "$SECONDS" -lt 10 ]; done
+	until [ "$(clock_ms by-hand)" -le 50 ]; do [ "$SECONDS" -lt 20 ]; done
 	down by-hand
 }
 

@@ -3,14 +3,19 @@
 #
 # For tests that hold a task and do things to it. To be loaded after boxes.bash.
 
-# up ID [CMD...]: a box in the background; returns when it has said "up". What it says after that can be
+# up [--privileged] ID [CMD...]: a box in the background; returns when it has said "up". What it says after that can be
 # read from descriptor 5. Sets pid, ctr's.
 up() {
-	local id=$1
+	local options=() id
+	if [ "$1" = --privileged ]; then
+		options=("$1")
+		shift
+	fi
+	id=$1
 	shift
 	[ $# -gt 0 ] || set -- sh -c 'echo up; exec sleep 1000'
 	mkfifo "$id.out"
-	box "$id" "$@" > "$id.out" &
+	box "${options[@]}" "$id" "$@" > "$id.out" &
 	pid=$!
 	exec 5< "$id.out"
 	read -r _ <&5

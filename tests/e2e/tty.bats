@@ -44,19 +44,22 @@ let_go() {
 	see /dev/
 	see '24 80'
 	see t2
-	type_ 'trap "stty size; echo changed" WINCH; echo "r$((1 + 1))"\r'
+	# the program in the foreground is told of another size
+	type_ "sh -c 'trap \"stty size; exit\" WINCH; echo r\$((1 + 1)); while :; do sleep 0.1; done'\\r"
 	see r2
 	stty -F "$(cat pts)" rows 33 cols 99
-	type_ '\r'
 	see '33 99'
+	see '# '
 	# the foreground job has the keyboard's signals, the shell has not
-	type_ 'sleep 1000; echo "ended $?"\r'
-	see 'ended $?'
+	job="sh -c 'echo j\$((1 + 1)); exec sleep 1000'\\r"
+	type_ "$job"
+	see j2
 	type_ '\003'
+	see '# '
 	type_ 'echo "status $?"\r'
 	see 'status 130'
-	type_ 'sleep 1000\r'
-	see 'sleep 1000'
+	type_ "$job"
+	see j2
 	type_ '\032'
 	see Stopped
 	type_ 'kill %1; exit 7\r'

@@ -240,7 +240,8 @@ static int run_create(struct container *c, const int fds[3], struct qbx_err *err
 		args[n++] = console;
 	}
 	args[n] = c->id;
-	return crun_run(c->vm, c->dir, args, fds, on_created, c, err);
+	return crun_run(c->vm, c->dir, args, &(struct crun_child){ .fds = fds }, on_created, c,
+			err);
 }
 
 /* Parameters of the VM's own network namespace, checked by spec_adapt(). */

@@ -14,6 +14,7 @@
 #define PATIENCE_MS 120000u
 #define ARGS_MAX 16u
 #define LOG_MAX (256u << 10)
+#define TOLD_MAX 16 /* warnings of one crun */
 
 struct crun {
 	struct vm *vm;
@@ -21,16 +22,17 @@ struct crun {
 	char *log, *command;
 	struct watch *timer;
 	bool late;
+	int oom_score_adj;
 	crun_done_fn *done;
 	void *arg;
 };
 
-static bool error_text(const json_t *entry, char message[CRUN_MESSAGE_MAX])
+static bool entry_text(const json_t *entry, const char *wanted, char message[CRUN_MESSAGE_MAX])
 {
 	const char *level = json_string_value(json_object_get(entry, "level"));
 	const char *msg = json_string_value(json_object_get(entry, "msg"));
 
-	if (!level || !msg || strcmp(level, "error"))
+	if (!level || !msg || strcmp(level, wanted))
 		return false;
 	snprintf(message, CRUN_MESSAGE_MAX, "%s", msg);
 	err_clean(message);
@@ -38,18 +40,21 @@ static bool error_text(const json_t *entry, char message[CRUN_MESSAGE_MAX])
 }
 
 /* Entries follow each other; some versions of crun put each on one line, others on several. */
-void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX])
+bool crun_log_next(const char **log, size_t *len, const char *level, char message[CRUN_MESSAGE_MAX])
 {
 	message[0] = '\0';
-	while (len > 0) {
+	while (*len > 0) {
 		json_error_t end = { 0 };
-		json_auto_t *entry = json_loadb(log, len, JSON_DISABLE_EOF_CHECK, &end);
+		json_auto_t *entry = json_loadb(*log, *len, JSON_DISABLE_EOF_CHECK, &end);
 
-		if (!entry || end.position <= 0 || error_text(entry, message))
-			return;
-		log += end.position;
-		len -= (size_t)end.position;
+		if (!entry || end.position <= 0)
+			return false;
+		*log += end.position;
+		*len -= (size_t)end.position;
+		if (entry_text(entry, level, message))
+			return true;
 	}
+	return false;
 }
 
 int crun_errno(const char *message)
@@ -72,20 +77,42 @@ static void explain(const struct crun *c, int status, struct qbx_err *err)
 	_cleanup_free_ char *log = NULL;
 	char message[CRUN_MESSAGE_MAX] = "";
 	struct qbx_err unread = { 0 };
+	const char *at;
 	size_t len;
 
 	if (c->late) {
 		err_sys(err, ETIMEDOUT, "crun %s", c->command);
 		return;
 	}
-	if (io_read_file(AT_FDCWD, c->log, LOG_MAX, &log, &len, &unread) == 0)
-		crun_log_message(log, len, message);
+	if (io_read_file(AT_FDCWD, c->log, LOG_MAX, &log, &len, &unread) == 0) {
+		at = log;
+		(void)crun_log_next(&at, &len, "error", message);
+	}
 	if (message[0])
 		err_code(err, EX_UNAVAILABLE, "crun %s: %s", c->command, message);
 	else
 		err_code(err, EX_UNAVAILABLE, "crun %s: exit status %d, and it left no error",
 			 c->command, status);
 	err->sys = crun_errno(message);
+}
+
+/* Names in a specification that mean nothing to crun, or to the kernel, are left out by it. */
+static void tell_unknown(const struct crun *c)
+{
+	_cleanup_free_ char *log = NULL;
+	char message[CRUN_MESSAGE_MAX];
+	struct qbx_err unread = { 0 };
+	const char *at;
+	size_t len;
+
+	if (io_read_file(AT_FDCWD, c->log, LOG_MAX, &log, &len, &unread) < 0)
+		return;
+	at = log;
+	for (int n = 0; n < TOLD_MAX && crun_log_next(&at, &len, "warning", message);)
+		if (!strncmp(message, "unknown ", strlen("unknown "))) {
+			log_info("crun %s: %s", c->command, message);
+			n++;
+		}
 }
 
 static void crun_free(struct crun *c)
@@ -106,6 +133,8 @@ static void on_exit_status(void *arg, int status)
 
 	if (failed)
 		explain(c, status, &err);
+	else
+		tell_unknown(c);
 	crun_free(c);
 	done(done_arg, failed ? &err : NULL);
 }
@@ -119,21 +148,36 @@ static void on_late(void *arg)
 	kill(c->pid, SIGKILL);
 }
 
-/* In the child. */
-static const char *limit_files(void *arg)
+/* In the child: what an exec inherits from crun, which does not set it then. */
+static int set_oom_score_adj(int score)
 {
-	const struct vm *vm = arg;
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-	return setrlimit(RLIMIT_NOFILE, &vm->files) < 0 ? "limit descriptors" : NULL;
+	return fd < 0 || dprintf(fd, "%d", score) < 0 ? -1 : 0;
+}
+
+static const char *confine(void *arg)
+{
+	const struct crun *c = arg;
+
+	if (setrlimit(RLIMIT_NOFILE, &c->vm->files) < 0)
+		return "limit descriptors";
+	if (c->oom_score_adj && set_oom_score_adj(c->oom_score_adj) < 0)
+		return "set oom_score_adj";
+	return NULL;
 }
 
 static int spawn(struct crun *c, const char *const *args, const int *fds, struct qbx_err *err)
 {
 	char log_option[512];
-	const char *argv[ARGS_MAX + 8] = {
-		"crun",	    "--root",
-		CRUN_ROOT,  "--cgroup-manager=cgroupfs",
-		log_option, "--log-format=json",
+	const char *argv[ARGS_MAX + 9] = {
+		"crun",
+		"--root",
+		CRUN_ROOT,
+		"--cgroup-manager=cgroupfs",
+		log_option,
+		"--log-format=json",
+		"--log-level=warning",
 	};
 	struct proc_fd map[3];
 	struct proc_spec spec = {
@@ -141,12 +185,12 @@ static int spawn(struct crun *c, const char *const *args, const int *fds, struct
 		.cwd = "/",
 		.fds = map,
 		.netns = -1,
-		.confine = limit_files,
-		.confine_arg = c->vm,
+		.confine = confine,
+		.confine_arg = c,
 	};
 	int pidfd;
 
-	for (size_t i = 0, n = 6; args[i]; i++, n++) {
+	for (size_t i = 0, n = 7; args[i]; i++, n++) {
 		if (i == ARGS_MAX)
 			BUG("too many arguments for crun");
 		argv[n] = args[i];
@@ -161,8 +205,8 @@ static int spawn(struct crun *c, const char *const *args, const int *fds, struct
 	return child_watch(c->vm, c->pid, on_exit_status, c, err);
 }
 
-int crun_run(struct vm *vm, const char *bundle, const char *const *args, const int *fds,
-	     crun_done_fn *done, void *arg, struct qbx_err *err)
+int crun_run(struct vm *vm, const char *bundle, const char *const *args,
+	     const struct crun_child *child, crun_done_fn *done, void *arg, struct qbx_err *err)
 {
 	struct crun *c = calloc(1, sizeof(*c));
 
@@ -171,6 +215,7 @@ int crun_run(struct vm *vm, const char *bundle, const char *const *args, const i
 	c->vm = vm;
 	c->done = done;
 	c->arg = arg;
+	c->oom_score_adj = child ? child->oom_score_adj : 0;
 	c->command = strdup(args[0]);
 	if (!c->command || asprintf(&c->log, "%s/crun.log", bundle) < 0) {
 		c->log = NULL;
@@ -180,7 +225,7 @@ int crun_run(struct vm *vm, const char *bundle, const char *const *args, const i
 	if (unlink(c->log) < 0 && errno != ENOENT)
 		log_warn("%s: %s", c->log, strerror(errno));
 	c->timer = loop_add_timer(vm->loop, PATIENCE_MS, on_late, c, err);
-	if (!c->timer || spawn(c, args, fds, err) < 0) {
+	if (!c->timer || spawn(c, args, child ? child->fds : NULL, err) < 0) {
 		crun_free(c);
 		return -1;
 	}

@@ -10,24 +10,35 @@
 /** crun_done_fn - @err is NULL when crun succeeded, else what crun said. */
 typedef void crun_done_fn(void *arg, const struct qbx_err *err);
 
+/* What crun and the process that it starts have of us. */
+struct crun_child {
+	const int *fds;	   /* stdin, stdout and stderr; -1 for /dev/null; NULL for all three */
+	int oom_score_adj; /* 0: ours */
+};
+
 /**
  * crun_run() - start "crun ARGS..."
  * @bundle: the container's bundle directory, where crun leaves its log
  * @args: NULL-terminated; the first one is the command
- * @fds: stdin, stdout and stderr for crun and what it starts; -1 for /dev/null; NULL for all three
+ * @child: NULL for nothing
  * @done: called once, from the loop, when crun has ended; a crun that takes too long is killed
  */
-int crun_run(struct vm *vm, const char *bundle, const char *const *args, const int *fds,
-	     crun_done_fn *done, void *arg, struct qbx_err *err) _must_check_;
+int crun_run(struct vm *vm, const char *bundle, const char *const *args,
+	     const struct crun_child *child, crun_done_fn *done, void *arg,
+	     struct qbx_err *err) _must_check_;
 
 /** crun_read_pid() - the pid that crun left in a file, of a process that has become our child */
 int crun_read_pid(const char *path, pid_t *pid, struct qbx_err *err) _must_check_;
 
 /**
- * crun_log_message() - the first error in a log that crun wrote with --log-format=json
+ * crun_log_next() - the next entry of a level in a log that crun wrote with --log-format=json
+ * @log, @len: what is left of it; moved behind the entry
+ * @level: "error", "warning"
  * @message: set to its text, cleaned and cut to CRUN_MESSAGE_MAX bytes; "" when there is none
+ * Return: is there one?
  */
-void crun_log_message(const char *log, size_t len, char message[CRUN_MESSAGE_MAX]);
+bool crun_log_next(const char **log, size_t *len, const char *level,
+		   char message[CRUN_MESSAGE_MAX]);
 
 /** crun_errno() - the errno that is the cause in crun's text, if it is one that callers tell apart
  */

@@ -162,6 +162,10 @@ static int run_exec(struct exec *e, struct qbx_err *err)
 	char spec[sizeof(e->dir) + sizeof("/process.json")], pid[sizeof(e->dir) + sizeof("/pid")];
 	char console[sizeof(e->dir) + sizeof(TERMINAL_SOCKET) + 1];
 	const char *args[10] = { "exec", "--detach", "--process", spec, "--pid-file", pid };
+	const struct crun_child child = {
+		.fds = e->fds,
+		.oom_score_adj = (int)json_integer_value(json_object_get(e->spec, "oomScoreAdj")),
+	};
 	size_t n = 6;
 
 	snprintf(spec, sizeof(spec), "%s/process.json", e->dir);
@@ -174,7 +178,7 @@ static int run_exec(struct exec *e, struct qbx_err *err)
 	args[n] = e->container->id;
 	if (write_spec(e, spec, err) < 0)
 		return -1;
-	return crun_run(e->container->vm, e->dir, args, e->fds, on_started, e, err);
+	return crun_run(e->container->vm, e->dir, args, &child, on_started, e, err);
 }
 
 static void start_queued(struct vm *vm);

@@ -4,7 +4,8 @@
  *
  * The rule: what a path or a label of the host stands for does not exist here. Where the VM itself
  * is the better answer (network namespace, root), it takes its place; where leaving it out only
- * removes a second lock (AppArmor, SELinux), that is logged; all else is refused, by name.
+ * removes a second lock (AppArmor, SELinux), or a limit on what the VM does not have, that is logged;
+ * all else is refused, by name.
  */
 #include "spec.h"
 
@@ -13,71 +14,23 @@
 #include <string.h>
 
 #include "json.h"
-#include "log.h"
-
-static int refuse(struct qbx_err *err, const char *what, const char *why)
-{
-	return err_code(err, EX_DATAERR, "OCI spec: %s %s", what, why);
-}
-
-/* A member that must be of a type if it is there at all. Return: 0 with *@out maybe NULL, or -1. */
-static int member(json_t *o, const char *key, json_type type, json_t **out, struct qbx_err *err)
-{
-	*out = json_object_get(o, key);
-	if (json_is_null(*out))
-		*out = NULL;
-	if (*out && json_typeof(*out) != type)
-		return refuse(err, key, "has the wrong type");
-	return 0;
-}
-
-static int member_string(json_t *o, const char *key, const char **out, struct qbx_err *err)
-{
-	json_t *j;
-
-	if (member(o, key, JSON_STRING, &j, err) < 0)
-		return -1;
-	*out = j ? json_string_value(j) : "";
-	return 0;
-}
-
-/* An object member, made when absent. */
-static int member_object(json_t *o, const char *key, json_t **out, struct qbx_err *err)
-{
-	if (member(o, key, JSON_OBJECT, out, err) < 0)
-		return -1;
-	if (!*out) {
-		*out = json_object();
-		if (json_object_set_new(o, key, *out) < 0)
-			return err_code(err, EX_OSERR, "OCI spec: out of memory");
-	}
-	return 0;
-}
+#include "oci.h"
+#include "resources.h"
 
 static int adapt_root(struct spec *s, struct qbx_err *err)
 {
 	json_t *root;
 
-	if (member_object(s->json, "root", &root, err) < 0)
+	if (oci_object(s->json, "root", &root, err) < 0)
 		return -1;
 	if (json_object_set_new(root, "path", json_string(s->rootfs)) < 0)
-		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+		return oci_no_memory(err);
 	return 0;
-}
-
-/* @why: what the guest does not have. */
-static void drop(json_t *o, const char *key, const char *why)
-{
-	const char *value = json_string_value(json_object_get(o, key));
-
-	if (value && value[0])
-		log_info("%s \"%.64s\" is dropped: the guest has %s", key, value, why);
-	json_object_del(o, key);
 }
 
 static void drop_label(json_t *o, const char *key)
 {
-	drop(o, key, "no such policy");
+	oci_drop(o, key, "no such policy");
 }
 
 /* What the request says is what there is; a size is for a terminal. */
@@ -87,32 +40,55 @@ static int adapt_terminal(json_t *process, bool terminal, struct qbx_err *err)
 	json_t *size, *side;
 
 	if (json_object_set_new(process, "terminal", json_boolean(terminal)) < 0)
-		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+		return oci_no_memory(err);
 	if (!terminal)
 		json_object_del(process, "consoleSize");
-	if (member(process, "consoleSize", JSON_OBJECT, &size, err) < 0)
+	if (oci_member(process, "consoleSize", JSON_OBJECT, &size, err) < 0)
 		return -1;
 	for (size_t i = 0; size && i < ARRAY_SIZE(sides); i++) {
-		if (member(size, sides[i], JSON_INTEGER, &side, err) < 0)
+		if (oci_member(size, sides[i], JSON_INTEGER, &side, err) < 0)
 			return -1;
 		if (side && (json_integer_value(side) < 0 || json_integer_value(side) > UINT16_MAX))
-			return refuse(err, "process.consoleSize", "is not one of a terminal");
+			return oci_refuse(err, "process.consoleSize", "is not one of a terminal");
 	}
 	return 0;
 }
 
 static int check_process(json_t *process, bool terminal, struct qbx_err *err)
 {
-	json_t *args;
+	static const char *const known[] = {
+		"terminal",
+		"consoleSize",
+		"user",
+		"args",
+		"env",
+		"cwd",
+		"capabilities",
+		"rlimits",
+		"noNewPrivileges",
+		"oomScoreAdj",
+		"scheduler",
+		"ioPriority",
+		"apparmorProfile",
+		"selinuxLabel",
+		"execCPUAffinity",
+		NULL,
+	};
+	json_t *args, *score;
 
-	if (member(process, "args", JSON_ARRAY, &args, err) < 0)
+	if (oci_member(process, "args", JSON_ARRAY, &args, err) < 0)
 		return -1;
 	if (json_array_size(args) == 0 || !json_is_string(json_array_get(args, 0)))
-		return refuse(err, "process.args", "names no program");
-	if (adapt_terminal(process, terminal, err) < 0)
+		return oci_refuse(err, "process.args", "names no program");
+	if (adapt_terminal(process, terminal, err) < 0 ||
+	    oci_member(process, "oomScoreAdj", JSON_INTEGER, &score, err) < 0)
 		return -1;
+	if (score && (json_integer_value(score) < -1000 || json_integer_value(score) > 1000))
+		return oci_refuse(err, "process.oomScoreAdj", "is not between -1000 and 1000");
+	oci_drop_unknown(process, known);
 	drop_label(process, "apparmorProfile");
 	drop_label(process, "selinuxLabel");
+	oci_drop(process, "execCPUAffinity", "processors of its own");
 	return 0;
 }
 
@@ -120,10 +96,10 @@ static int adapt_process(struct spec *s, struct qbx_err *err)
 {
 	json_t *process;
 
-	if (member(s->json, "process", JSON_OBJECT, &process, err) < 0)
+	if (oci_member(s->json, "process", JSON_OBJECT, &process, err) < 0)
 		return -1;
 	if (!process)
-		return refuse(err, "process", "is missing");
+		return oci_refuse(err, "process", "is missing");
 	return check_process(process, s->terminal, err);
 }
 
@@ -131,29 +107,61 @@ json_t *spec_process(const char *text, size_t len, bool terminal, struct qbx_err
 {
 	json_t *process = json_parse(text, len, "OCI process", err);
 
-	if (!process || check_process(process, terminal, err) == 0)
-		return process;
-	json_decref(process);
-	return NULL;
+	if (process && check_process(process, terminal, err) < 0) {
+		json_decref(process);
+		return NULL;
+	}
+	oci_drop(process, "ioPriority", "no way to set it for an exec");
+	return process;
 }
 
-/* Every kind of hook names a program of the host; lists that are empty name none. */
+/* Hooks that run in the container are left; in the guest there are no programs but the container's. */
+static int take_hooks(json_t *list, json_t *all, const char *kind, struct qbx_err *err)
+{
+	json_t *hook;
+	size_t i;
+
+	json_array_foreach (list, i, hook) {
+		const char *path;
+
+		if (!json_is_object(hook) || oci_string(hook, "path", &path, err) < 0 ||
+		    path[0] != '/')
+			return err_code(err, EX_DATAERR, "OCI spec: hooks.%.32s is not one", kind);
+		if (json_array_append(all, hook) < 0)
+			return oci_no_memory(err);
+	}
+	return 0;
+}
+
+/*
+ * createContainer runs before the container has its root, with programs of the runtime's: here, that
+ * would be with none. So both kinds run when it has, in their order.
+ */
 static int adapt_hooks(struct spec *s, struct qbx_err *err)
 {
+	static const char *const inner[] = { "createContainer", "startContainer" };
+	json_auto_t *all = json_array();
 	json_t *hooks, *list;
 	const char *kind;
 
-	if (member(s->json, "hooks", JSON_OBJECT, &hooks, err) < 0)
+	if (oci_member(s->json, "hooks", JSON_OBJECT, &hooks, err) < 0)
 		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(inner); i++) {
+		if (oci_member(hooks, inner[i], JSON_ARRAY, &list, err) < 0 ||
+		    take_hooks(list, all, inner[i], err) < 0)
+			return -1;
+		json_object_del(hooks, inner[i]);
+	}
 	json_object_foreach (hooks, kind, list)
 		if (!json_is_null(list) && json_array_size(list) > 0) {
-			err_code(
-				err, EX_DATAERR,
-				"OCI spec: hooks.%.32s names programs that the guest does not have",
-				kind);
-			return -1;
+			err_code(err, EX_DATAERR,
+				 "OCI spec: hooks.%.32s names programs of the host", kind);
+			return err_hint(err, "the host has to run these itself");
 		}
 	json_object_del(s->json, "hooks");
+	if (json_array_size(all) > 0 &&
+	    json_object_set_new(s->json, "hooks", json_pack("{s:O}", inner[1], all)) < 0)
+		return oci_no_memory(err);
 	return 0;
 }
 
@@ -183,11 +191,11 @@ static int check_mount(json_t *mount, struct qbx_err *err)
 	json_t *options;
 
 	if (!json_is_object(mount))
-		return refuse(err, "mounts", "has the wrong type");
-	if (member_string(mount, "destination", &destination, err) < 0 ||
-	    member_string(mount, "type", &type, err) < 0 ||
-	    member_string(mount, "source", &source, err) < 0 ||
-	    member(mount, "options", JSON_ARRAY, &options, err) < 0)
+		return oci_refuse(err, "mounts", "has the wrong type");
+	if (oci_string(mount, "destination", &destination, err) < 0 ||
+	    oci_string(mount, "type", &type, err) < 0 ||
+	    oci_string(mount, "source", &source, err) < 0 ||
+	    oci_member(mount, "options", JSON_ARRAY, &options, err) < 0)
 		return -1;
 	if (destination[0] != '/')
 		return err_code(err, EX_DATAERR,
@@ -205,7 +213,7 @@ static int adapt_mounts(struct spec *s, struct qbx_err *err)
 	json_t *mounts, *mount;
 	size_t i;
 
-	if (member(s->json, "mounts", JSON_ARRAY, &mounts, err) < 0)
+	if (oci_member(s->json, "mounts", JSON_ARRAY, &mounts, err) < 0)
 		return -1;
 	json_array_foreach (mounts, i, mount)
 		if (check_mount(mount, err) < 0)
@@ -219,8 +227,8 @@ static int check_namespace(json_t *ns, const char **type, struct qbx_err *err)
 	const char *path;
 
 	if (!json_is_object(ns))
-		return refuse(err, "linux.namespaces", "has the wrong type");
-	if (member_string(ns, "type", type, err) < 0 || member_string(ns, "path", &path, err) < 0)
+		return oci_refuse(err, "linux.namespaces", "has the wrong type");
+	if (oci_string(ns, "type", type, err) < 0 || oci_string(ns, "path", &path, err) < 0)
 		return -1;
 	if (!strcmp(*type, "network"))
 		return 0;
@@ -238,7 +246,7 @@ static int adapt_namespaces(json_t *linux_, bool *own_network, struct qbx_err *e
 	json_t *list;
 
 	*own_network = false;
-	if (member(linux_, "namespaces", JSON_ARRAY, &list, err) < 0)
+	if (oci_member(linux_, "namespaces", JSON_ARRAY, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < json_array_size(list);) {
 		const char *type = "";
@@ -255,10 +263,10 @@ static int adapt_namespaces(json_t *linux_, bool *own_network, struct qbx_err *e
 			json_array_remove(list, i);
 	}
 	if (!mount)
-		return refuse(err, "linux.namespaces",
-			      "has no mount namespace: it would be init's");
+		return oci_refuse(err, "linux.namespaces",
+				  "has no mount namespace: it would be init's");
 	if (!cgroup && json_array_append_new(list, json_pack("{s:s}", "type", "cgroup")) < 0)
-		return err_code(err, EX_OSERR, "OCI spec: out of memory");
+		return oci_no_memory(err);
 	return 0;
 }
 
@@ -274,8 +282,8 @@ static int take_net_sysctls(struct spec *s, json_t *linux_, struct qbx_err *err)
 
 	s->sysctls = json_object();
 	if (!s->sysctls)
-		return err_code(err, EX_OSERR, "OCI spec: out of memory");
-	if (member(linux_, "sysctl", JSON_OBJECT, &sysctl, err) < 0)
+		return oci_no_memory(err);
+	if (oci_member(linux_, "sysctl", JSON_OBJECT, &sysctl, err) < 0)
 		return -1;
 	json_object_foreach_safe(sysctl, next, key, value)
 	{
@@ -287,7 +295,7 @@ static int take_net_sysctls(struct spec *s, json_t *linux_, struct qbx_err *err)
 			return err_code(err, EX_DATAERR, "OCI spec: linux.sysctl %.100s is not one",
 					key);
 		if (json_object_set(s->sysctls, key, value) < 0)
-			return err_code(err, EX_OSERR, "OCI spec: out of memory");
+			return oci_no_memory(err);
 		json_object_del(sysctl, key);
 	}
 	return 0;
@@ -328,7 +336,7 @@ static int adapt_cgroup(struct spec *s, json_t *linux_, struct qbx_err *err)
 	const char *path;
 	int n;
 
-	if (member_string(linux_, "cgroupsPath", &path, err) < 0)
+	if (oci_string(linux_, "cgroupsPath", &path, err) < 0)
 		return -1;
 	if (!path[0])
 		n = snprintf(s->cgroup, sizeof(s->cgroup), "/%s", s->id);
@@ -344,58 +352,58 @@ static int adapt_cgroup(struct spec *s, json_t *linux_, struct qbx_err *err)
 	return 0;
 }
 
-/*
- * Processors and memory nodes have the host's numbers: which of them the VM runs on is the host's to
- * say, and the container may use all that the VM has.
- */
-static int adapt_resources(json_t *resources, struct qbx_err *err)
-{
-	static const char *const objects[] = { "memory", "pids", "blockIO", "unified" };
-	json_t *cpu, *object;
-
-	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
-		if (member(resources, objects[i], JSON_OBJECT, &object, err) < 0)
-			return -1;
-	if (member(resources, "cpu", JSON_OBJECT, &cpu, err) < 0)
-		return -1;
-	drop(cpu, "cpus", "numbers of its own");
-	drop(cpu, "mems", "numbers of its own");
-	return 0;
-}
-
 static int adapt_linux(struct spec *s, struct qbx_err *err)
 {
-	json_t *linux_, *seccomp, *resources;
+	static const char *const known[] = {
+		"namespaces",	"uidMappings",	 "gidMappings", "timeOffsets",
+		"devices",	"cgroupsPath",	 "resources",	"intelRdt",
+		"memoryPolicy", "sysctl",	 "seccomp",	"rootfsPropagation",
+		"maskedPaths",	"readonlyPaths", "mountLabel",	"personality",
+		NULL,
+	};
+	json_t *linux_, *seccomp, *resources, *devices;
 	const char *listener;
 	bool own_network;
 
-	if (member_object(s->json, "linux", &linux_, err) < 0 ||
+	if (oci_object(s->json, "linux", &linux_, err) < 0 ||
 	    adapt_namespaces(linux_, &own_network, err) < 0 || adapt_cgroup(s, linux_, err) < 0 ||
 	    take_net_sysctls(s, linux_, err) < 0)
 		return -1;
 	if (!own_network) {
-		refuse(err, "linux.namespaces", "has no network namespace: the host's network");
+		oci_refuse(err, "linux.namespaces", "has no network namespace: the host's network");
 		return err_hint(err,
 				"a VM cannot have the host's network: leave the host network out");
 	}
-	if (member(linux_, "seccomp", JSON_OBJECT, &seccomp, err) < 0 ||
-	    member(linux_, "resources", JSON_OBJECT, &resources, err) < 0 ||
-	    adapt_resources(resources, err) < 0)
+	if (oci_member(linux_, "seccomp", JSON_OBJECT, &seccomp, err) < 0 ||
+	    oci_member(linux_, "resources", JSON_OBJECT, &resources, err) < 0 ||
+	    resources_adapt(resources, err) < 0 || devices_adapt(linux_, err) < 0)
 		return -1;
-	if (seccomp && member_string(seccomp, "listenerPath", &listener, err) < 0)
+	if (seccomp && oci_string(seccomp, "listenerPath", &listener, err) < 0)
 		return -1;
 	if (seccomp && listener[0])
-		return refuse(err, "linux.seccomp.listenerPath", "is a socket of the host");
+		return oci_refuse(err, "linux.seccomp.listenerPath", "is a socket of the host");
+	if (oci_member(linux_, "netDevices", JSON_OBJECT, &devices, err) < 0)
+		return -1;
+	if (json_object_size(devices) > 0)
+		return oci_refuse(err, "linux.netDevices", "names devices of the host");
+	oci_drop_unknown(linux_, known);
 	drop_label(linux_, "mountLabel");
+	oci_drop(linux_, "intelRdt", "no cache of its own to share out");
+	oci_drop(linux_, "memoryPolicy", "memory nodes of its own");
 	return 0;
 }
 
 int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err)
 {
+	static const char *const known[] = { "ociVersion",  "root",   "process", "hostname",
+					     "domainname",  "mounts", "hooks",	 "linux",
+					     "annotations", NULL };
+
 	s->json = json_parse(text, len, "OCI spec", err);
 	if (!s->json || adapt_root(s, err) < 0 || adapt_process(s, err) < 0 ||
 	    adapt_hooks(s, err) < 0 || adapt_mounts(s, err) < 0 || adapt_linux(s, err) < 0)
 		return -1;
+	oci_drop_unknown(s->json, known);
 	/* For tools on the host; some would steer crun. */
 	json_object_del(s->json, "annotations");
 	return 0;
@@ -405,7 +413,7 @@ json_t *spec_adapt_update(const char *text, size_t len, struct qbx_err *err)
 {
 	json_t *resources = json_parse(text, len, "resources", err);
 
-	if (resources && adapt_resources(resources, err) < 0) {
+	if (resources && resources_adapt(resources, err) < 0) {
 		json_decref(resources);
 		return NULL;
 	}

@@ -23,7 +23,7 @@ struct spec {
 
 /**
  * spec_adapt() - make a host's OCI runtime specification one for this guest
- * @text, @len: config.json. The rules are in qemubox(7), "What of an OCI specification is
+ * @text, @len: config.json. The rules are in qemubox(7), "What of a specification is
  * honoured". Return: 0, or -1 with @err (EX_DATAERR) that names the part that cannot be honoured.
  */
 int spec_adapt(struct spec *s, const char *text, size_t len, struct qbx_err *err) _must_check_;

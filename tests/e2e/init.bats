@@ -55,10 +55,12 @@ image() {
 	mkdir -p "$tree/bin" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/run" "$tree/etc"
 	cp "$(command -v busybox)" "$tree/bin/"
 	for applet in sh cat echo env id pwd ps ls sleep cksum dd tr wc touch uname hostname ip true \
-		stty tty; do
+		stty tty grep stat mkdir mknod head; do
 		ln -s busybox "$tree/bin/$applet"
 	done
 	chmod 1777 "$tree/tmp"
+	mkdir "$tree/usr" "$tree/usr/share"
+	echo secret > "$tree/etc/secret"
 	mkfs.erofs --quiet "$1" "$tree"
 }
 
@@ -235,9 +237,152 @@ refused() {
 @test "what belongs to the host is refused by name" {
 	refused 'mount on /etc/hosts' -c '.mounts += [{destination: "/etc/hosts", type: "bind", source: "/x",
 		options: ["rbind"]}]'
-	refused 'hooks.prestart' -c '.hooks = {prestart: [{path: "/bin/x"}]}'
+	for hook in prestart createRuntime poststart poststop; do
+		refused "hooks.$hook" -c ".hooks.$hook = [{path: \"/bin/x\"}]"
+	done
+	refused 'device /dev/sda' -c '.linux.devices = [{path: "/dev/sda", type: "b", major: 8, minor: 0}]'
+	refused 'linux.netDevices' -c '.linux.netDevices = {eth1: {}}'
+	refused 'linux.seccomp.listenerPath' -c '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: "/x"}'
 	refused 'ipc namespace /proc/7/ns/ipc' -c '.linux.namespaces[1].path = "/proc/7/ns/ipc"'
 	refused "the host's network" -c '.linux.namespaces |= map(select(.type != "network"))'
+}
+
+@test "what the guest does not have is dropped with a line" {
+	box drops -c '.process.apparmorProfile = "docker-default" | .process.selinuxLabel = "a:b:c" |
+		.linux.mountLabel = "d:e:f" | .linux.intelRdt = {closID: "g"} | .future = {x: 1} |
+		.process.execCPUAffinity = {initial: "7"} | .linux.resources = {
+			cpu: {cpus: "6-7", mems: "1"}, hugepageLimits: [{pageSize: "2MB", limit: 0}],
+			rdma: {mlx: {hcaHandles: 3}}, network: {classID: 5}, unified: {"cpuset.cpus": "6"},
+			blockIO: {throttleReadBpsDevice: [{major: 8, minor: 0, rate: 1}]},
+			devices: [{allow: true, type: "b", major: 8, minor: 0, access: "rwm"}]}' true < /dev/null
+	for what in 'apparmorProfile "docker-default"' 'selinuxLabel "a:b:c"' 'mountLabel "d:e:f"' intelRdt \
+		execCPUAffinity 'cpus "6-7"' 'mems "1"' hugepageLimits rdma network 'cpuset.cpus "6"' \
+		throttleReadBpsDevice; do
+		grep -q "qbx-init: .*$what.* is dropped: the guest has " "$vm/console.log"
+	done
+	grep -q 'qbx-init: .*future is dropped: the guest does not know it' "$vm/console.log"
+	box drops -c '.process.capabilities.bounding = ["CAP_CHOWN", "CAP_TELEPATHY"] | .linux.seccomp = {
+		defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["nosuchcall"], action: "SCMP_ACT_ERRNO"}]}' true < /dev/null
+	grep -q 'qbx-init: .*unknown cap: `CAP_TELEPATHY`' "$vm/console.log"
+	grep -q 'qbx-init: .*unknown seccomp syscall `nosuchcall` ignored' "$vm/console.log"
+	grep -q 'qbx-init: .*device b 8:0 is not allowed' "$vm/console.log"
+}
+
+# Text for a specification: who a process is, and what it may.
+who='.user = {uid: 1000, gid: 1001, additionalGids: [7, 42], umask: 63} | .noNewPrivileges = true |
+	.oomScoreAdj = 123 | .rlimits = [{type: "RLIMIT_NOFILE", soft: 100, hard: 200}] |
+	.capabilities = (["CAP_CHOWN", "CAP_KILL"] | {bounding: ., permitted: ., effective: ., inheritable: ., ambient: .})'
+# What such a process says about itself.
+whoami='umask; ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj; mkdir /tmp/x 2>&1
+	grep -E "^(Uid|Gid|Groups|Cap|NoNew|Seccomp:)" /proc/self/status'
+
+is_as_said() {
+	diff - "$1" <<-'EOT'
+		0077
+		100
+		200
+		123
+		mkdir: can't create directory '/tmp/x': Operation not permitted
+		Uid:	1000	1000	1000	1000
+		Gid:	1001	1001	1001	1001
+		Groups:	7 42 
+		CapInh:	0000000000000021
+		CapPrm:	0000000000000021
+		CapEff:	0000000000000021
+		CapBnd:	0000000000000021
+		CapAmb:	0000000000000021
+		NoNewPrivs:	1
+		Seccomp:	2
+	EOT
+}
+
+@test "user, groups, umask, capabilities, limits and seccomp, of a container and of an exec" {
+	local seccomp='.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_X86_64"],
+		syscalls: [{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 1}]}'
+	box who -c "(.process |= ($who)) | $seccomp" sh -c "$whoami" < /dev/null > said
+	is_as_said said
+	spec "(.process |= ($who)) | $seccomp" sleep 1000 > spec.json
+	guestctl create "$vm" who spec.json "${layers[@]}"
+	guestctl start "$vm" who
+	spec ".process | $who" sh -c "$whoami" > process.json
+	guestctl exec "$vm" who/again process.json < /dev/null > said
+	is_as_said said
+	guestctl kill "$vm" who 9
+	guestctl wait "$vm" who
+	guestctl delete "$vm" who
+}
+
+@test "root without capabilities, as it was not given any" {
+	run box bare grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp:)' /proc/self/status < /dev/null
+	[ "$output" = $'CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t0' ]
+}
+
+@test "masked, read-only and temporary files, names, parameters and devices" {
+	box files -c '.root.readonly = true | .hostname = "inner" | .domainname = "example" |
+		.linux.maskedPaths = ["/etc/secret", "/proc/acpi", "/usr"] | .linux.readonlyPaths = ["/proc/sys"] |
+		.linux.sysctl = {"kernel.shmmax": "123456", "fs.mqueue.msg_max": "17", "net.ipv4.ip_default_ttl": "63"} |
+		.linux.devices = [{path: "/dev/mine", type: "c", major: 1, minor: 3, fileMode: 438, uid: 5, gid: 6}] |
+		.mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["size=64k", "noexec"]},
+			{destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "mode=1777", "size=65536k"]},
+			{destination: "/dev/mqueue", type: "mqueue", source: "mqueue"}]' \
+		sh -c '(touch /x) 2>&1; cat /etc/secret; ls /usr; (echo 1 > /proc/sys/kernel/shmmax) 2>&1 | grep -o "shmmax:.*"
+			dd if=/dev/zero of=/tmp/big bs=1k count=100 2>&1 | grep -o "No space.*"
+			hostname; cat /proc/sys/kernel/domainname /proc/sys/kernel/shmmax /proc/sys/fs/mqueue/msg_max
+			cat /proc/sys/net/ipv4/ip_default_ttl
+			stat -c "%a %u %g %t %T" /dev/mine; echo x > /dev/mine; stat -c "%a" /dev/shm
+			grep -o "/tmp tmpfs.*noexec" /proc/mounts' < /dev/null > said
+	diff - said <<-'EOT'
+		touch: /x: Read-only file system
+		shmmax: Read-only file system
+		No space left on device
+		inner
+		example
+		123456
+		17
+		63
+		666 5 6 1 3
+		1777
+		/tmp tmpfs rw,noexec
+	EOT
+	run box files -c '.linux.sysctl = {"vm.swappiness": "1"}' true < /dev/null
+	[[ $output == *'vm.swappiness'*'is not namespaced'* ]]
+}
+
+@test "limits of the cgroup, and of what devices are used" {
+	box limits -c '.process.capabilities = (["CAP_MKNOD", "CAP_DAC_OVERRIDE"] | {bounding: ., permitted: ., effective: .}) |
+		.linux.resources = {pids: {limit: 55}, memory: {limit: 67108864, reservation: 33554432},
+			cpu: {quota: 50000, period: 100000, shares: 512}, unified: {"memory.high": "50331648"},
+			devices: [{allow: false, access: "rwm"}, {allow: true, type: "c", major: 1, minor: 5, access: "r"},
+				{allow: true, type: "b", major: 254, minor: 0, access: "rwm"}]}' \
+		sh -c 'cd /sys/fs/cgroup; cat pids.max memory.max memory.low memory.high cpu.max
+			[ "$(cat cpu.weight)" -lt 100 ] && echo less
+			mknod /tmp/disk b 254 0; head -c 1 /tmp/disk 2>&1; true' < /dev/null > said
+	diff - said <<-'EOT'
+		55
+		67108864
+		33554432
+		50331648
+		50000 100000
+		less
+		head: /tmp/disk: Operation not permitted
+	EOT
+	run box limits -c '.linux.resources.memory = {swappiness: 5}' true < /dev/null
+	[[ $output == *'cannot set memory swappiness'* ]]
+}
+
+@test "hooks of the container run in it, before its program" {
+	run box hooks -c '.hooks = {
+		startContainer: [{path: "/bin/sh", args: ["sh", "-c", "echo start $A >> /tmp/log"], env: ["A=b"]}],
+		createContainer: [{path: "/bin/sh", args: ["sh", "-c", "echo create >> /tmp/log"]}]}' \
+		cat /tmp/log < /dev/null
+	[ "$output" = $'create\nstart b' ]
+	run box hooks -c '.hooks = {startContainer: [{path: "/bin/sh", args: ["sh", "-c", "exit 3"]}]}' \
+		echo not run < /dev/null
+	[ "$status" -ne 0 ]
+	[[ $output != *"not run"* ]]
+	run box hooks -c '.hooks = {startContainer: [{path: "/bin/none"}]}' echo not run < /dev/null
+	[ "$status" -ne 0 ]
+	[[ $output != *"not run"* ]]
 }
 
 @test "a root file system that cannot be had" {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "qbx-init/oci.c"
+#include "qbx-init/resources.c"
 #include "qbx-init/spec.c"
 
 /* The same bytes as resources: no processor of the host is left in what is accepted. */
@@ -48,5 +50,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (path && path[0])
 			abort();
 	}
+	/* No node is a disk, and hooks are those of the container. */
+	list = json_object_get(json_object_get(s.json, "linux"), "devices");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *type =
+			json_string_value(json_object_get(json_array_get(list, i), "type"));
+
+		if (type && !strcmp(type, "b"))
+			abort();
+	}
+	if (json_object_size(json_object_get(s.json, "hooks")) > 1)
+		abort();
 	return 0;
 }

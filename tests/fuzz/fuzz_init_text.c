@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = strndup((const char *)data, size);
 	char message[CRUN_MESSAGE_MAX];
+	size_t left = size;
 	struct qbx_err err = { 0 };
 	struct mountopt o;
 
@@ -30,9 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (path_is_beneath(text) && (text[0] == '/' || strstr(text, "/../")))
 		abort();
-	crun_log_message((const char *)data, size, message);
-	if (strlen(message) >= sizeof(message) || strchr(message, '\n'))
-		abort();
+	for (const char *at = (const char *)data; crun_log_next(&at, &left, "error", message);)
+		if (!message[0] || strlen(message) >= sizeof(message) || strchr(message, '\n'))
+			abort();
 	(void)crun_errno(message);
 	(void)!cmdline_port(text, &err);
 	free(text);

@@ -185,6 +185,14 @@ static void no_child_of_ours(void **state)
 	tear_down(&s);
 }
 
+/* The first entry of a level. */
+static void find_entry(const char *log, const char *level, char message[CRUN_MESSAGE_MAX])
+{
+	size_t len = strlen(log);
+
+	(void)crun_log_next(&log, &len, level, message);
+}
+
 static void crun_says_why(void **state)
 {
 	static const char lines[] =
@@ -195,16 +203,18 @@ static void crun_says_why(void **state)
 	char message[CRUN_MESSAGE_MAX];
 
 	(void)state;
-	crun_log_message(lines, sizeof(lines) - 1, message);
+	find_entry(lines, "error", message);
 	assert_string_equal(message, "open `x`: No such file or directory");
 	assert_int_equal(crun_errno(message), ENOENT);
-	crun_log_message(spread, sizeof(spread) - 1, message);
+	find_entry(spread, "error", message);
 	assert_string_equal(message, "two lines");
 	assert_int_equal(crun_errno(message), 0);
-	crun_log_message("not JSON", 8, message);
+	find_entry("not JSON", "error", message);
 	assert_string_equal(message, "");
-	crun_log_message("", 0, message);
+	find_entry("", "error", message);
 	assert_string_equal(message, "");
+	find_entry(lines, "warning", message);
+	assert_string_equal(message, "careful");
 	assert_int_equal(crun_errno("x: Permission denied"), EACCES);
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "qbx-init/oci.c"
+#include "qbx-init/resources.c"
 #include "qbx-init/spec.c"
 
 #define NAMESPACES "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"network\"}]"
@@ -138,6 +140,93 @@ static void drops_hooks_that_are_none(void **state)
 	accepts(&s, WITH("\"hooks\":{\"prestart\":[],\"poststop\":null}"));
 	assert_null(json_object_get(s.json, "hooks"));
 	spec_free(&s);
+}
+
+static json_t *linux_of(const struct spec *s)
+{
+	return json_object_get(s->json, "linux");
+}
+
+#define WITH_LINUX(more) "{" PROCESS ",\"linux\":{" NAMESPACES "," more "}}"
+#define DISK "{\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8,\"minor\":0}"
+#define NULL_DEVICE "{\"path\":\"/dev/n\",\"type\":\"c\",\"major\":1,\"minor\":3}"
+#define FIFO "{\"path\":\"/dev/p\",\"type\":\"p\"}"
+#define RULES(list) "\"resources\":{\"devices\":[" list "]}"
+
+static void has_the_devices_of_a_guest(void **state)
+{
+	json_t *rules;
+	struct spec s;
+
+	(void)state;
+	accepts(&s, WITH_LINUX("\"devices\":[" NULL_DEVICE "," FIFO "]"));
+	assert_int_equal(json_array_size(json_object_get(linux_of(&s), "devices")), 2);
+	spec_free(&s);
+	refuses(WITH_LINUX("\"devices\":[" NULL_DEVICE "," DISK "]"), "device /dev/sda");
+	refuses(WITH_LINUX("\"devices\":[7]"), "a device");
+	refuses(WITH_LINUX("\"devices\":[{\"type\":\"b\",\"major\":\"8\"}]"), "major");
+	/* One that asks for all that there are does without those that are not. */
+	accepts(&s, WITH_LINUX("\"devices\":[" DISK "," NULL_DEVICE "," DISK "]," RULES(
+			    "{\"allow\":false},{\"allow\":true,\"access\":\"rwm\"}")));
+	assert_int_equal(json_array_size(json_object_get(linux_of(&s), "devices")), 1);
+	spec_free(&s);
+	refuses(WITH_LINUX("\"devices\":[" DISK "]," RULES("{\"allow\":true},{\"allow\":false}")),
+		"device /dev/sda");
+	/* A rule must not open a disk of the guest's that has the number of the host's. */
+	accepts(&s, WITH_LINUX(RULES("{\"allow\":false},{\"allow\":true,\"type\":\"b\",\"major\":8,"
+				     "\"minor\":0},{\"allow\":true,\"type\":\"b\",\"major\":8},"
+				     "{\"allow\":true,\"type\":\"c\",\"major\":136,\"minor\":-1},"
+				     "{\"allow\":true,\"type\":\"c\",\"access\":\"m\"},"
+				     "{\"allow\":false,\"type\":\"b\",\"major\":8,\"minor\":1}")));
+	rules = json_object_get(json_object_get(linux_of(&s), "resources"), "devices");
+	assert_int_equal(json_array_size(rules), 4);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rules, 1), "major")),
+			 136);
+	spec_free(&s);
+}
+
+static void drops_limits_on_what_is_not_here(void **state)
+{
+	json_t *resources;
+	struct spec s;
+
+	(void)state;
+	accepts(&s, WITH_LINUX("\"intelRdt\":{\"closID\":\"x\"},\"memoryPolicy\":{\"mode\":\"m\"},"
+			       "\"strange\":1,\"resources\":{\"hugepageLimits\":[{\"limit\":0}],"
+			       "\"rdma\":{\"a\":{}},\"network\":{\"classID\":1},\"odd\":[1],"
+			       "\"blockIO\":{\"weight\":10,\"throttleReadBpsDevice\":[{}]},"
+			       "\"unified\":{\"cpuset.cpus\":\"7\",\"memory.high\":\"9\"}}"));
+	assert_int_equal(json_object_size(linux_of(&s)), 3); /* and the cgroup's path */
+	resources = json_object_get(linux_of(&s), "resources");
+	assert_int_equal(json_object_size(resources), 2);
+	assert_int_equal(json_object_size(json_object_get(resources, "blockIO")), 1);
+	assert_int_equal(json_object_size(json_object_get(resources, "unified")), 1);
+	spec_free(&s);
+	accepts(&s, WITH("\"windows\":{\"x\":1},\"vm\":{},\"domainname\":\"d\""));
+	assert_int_equal(json_object_size(s.json), 4);
+	spec_free(&s);
+	refuses(WITH_LINUX("\"netDevices\":{\"eth1\":{}}"), "linux.netDevices");
+}
+
+static void runs_the_hooks_of_the_container(void **state)
+{
+	json_t *hooks, *list;
+	struct spec s;
+
+	(void)state;
+	accepts(&s, WITH("\"hooks\":{\"startContainer\":[{\"path\":\"/b\"}],"
+			 "\"createContainer\":[{\"path\":\"/a\"}],\"prestart\":[]}"));
+	hooks = json_object_get(s.json, "hooks");
+	list = json_object_get(hooks, "startContainer");
+	assert_int_equal(json_object_size(hooks), 1);
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "path")),
+			    "/a");
+	spec_free(&s);
+	refuses(WITH("\"hooks\":{\"startContainer\":[{\"path\":\"b\"}]}"), "hooks.startContainer");
+	refuses(WITH("\"hooks\":{\"createContainer\":[7]}"), "hooks.createContainer");
+	refuses(WITH("\"hooks\":{\"createContainer\":{}}"), "createContainer");
+	refuses(WITH("\"hooks\":{\"createRuntime\":[{\"path\":\"/b\"}]}"), "hooks.createRuntime");
 }
 
 static void refuses_wrong_types(void **state)
@@ -327,6 +416,9 @@ int main(void)
 		cmocka_unit_test(keeps_what_the_guest_can_do),
 		cmocka_unit_test(refuses_what_only_the_host_has),
 		cmocka_unit_test(drops_hooks_that_are_none),
+		cmocka_unit_test(has_the_devices_of_a_guest),
+		cmocka_unit_test(drops_limits_on_what_is_not_here),
+		cmocka_unit_test(runs_the_hooks_of_the_container),
 		cmocka_unit_test(refuses_wrong_types),
 		cmocka_unit_test(places_cgroups),
 		cmocka_unit_test(takes_network_sysctls_only),

@@ -104,6 +104,7 @@ static int parse_device(json_t *entry, struct device *d, struct qbx_err *err)
 {
 	json_t *major, *minor;
 
+	*d = (struct device){ "", -1, -1 };
 	if (!json_is_object(entry))
 		return oci_refuse(err, "a device", "has the wrong type");
 	if (oci_string(entry, "type", &d->type, err) < 0 ||

@@ -486,13 +486,13 @@ is_as_said() {
 		echo "$n at once" > said
 		pids=()
 		for i in $(seq $n); do
-			guestctl exec "$vm" many/$i process.json < said > $i.out 2> $i.err 3>&- &
+			guestctl exec "$vm" "many/$i" process.json < said > "$i.out" 2> "$i.err" 3>&- &
 			pids+=($!)
 		done
 		for pid in "${pids[@]}"; do
 			wait "$pid" || [ $? -eq 7 ]
 		done
-		for i in $(seq $n); do cmp said $i.out; done
+		for i in $(seq $n); do cmp said "$i.out"; done
 	done
 	[ "$(metric many pidscurrent)" -eq 1 ]
 	guestctl addexec "$vm" many/late process.json

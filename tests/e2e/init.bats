@@ -55,7 +55,7 @@ image() {
 	mkdir -p "$tree/bin" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/run" "$tree/etc"
 	cp "$(command -v busybox)" "$tree/bin/"
 	for applet in sh cat echo env id pwd ps ls sleep cksum dd tr wc touch uname hostname ip true \
-		stty tty grep stat mkdir mknod head; do
+		stty tty grep stat mkdir mknod head cut; do
 		ln -s busybox "$tree/bin/$applet"
 	done
 	chmod 1777 "$tree/tmp"
@@ -368,6 +368,17 @@ is_as_said() {
 	EOT
 	run box limits -c '.linux.resources.memory = {swappiness: 5}' true < /dev/null
 	[[ $output == *'cannot set memory swappiness'* ]]
+}
+
+@test "users, a clock, a personality and a priority of its own" {
+	run box own -c '.linux.namespaces += [{type: "user"}] |
+		.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1000}] | .linux.gidMappings = .linux.uidMappings' \
+		sh -c 'id -u; tr -s " " < /proc/self/uid_map' < /dev/null
+	[ "$output" = $'0\n 0 1000 1000' ]
+	run box own -c '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 1000000}} |
+		.linux.personality = {domain: "LINUX32"} | .process.scheduler = {policy: "SCHED_BATCH", nice: 5}' \
+		sh -c 'uname -m; cut -d" " -f19,41 /proc/self/stat; cut -c1-4 /proc/uptime' < /dev/null
+	[ "$output" = $'i686\n5 3\n1000' ]
 }
 
 @test "hooks of the container run in it, before its program" {

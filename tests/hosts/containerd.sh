@@ -9,7 +9,8 @@
 #
 #   containerd_snapshotter   the one to use; ctr, in PATH, is of the same version
 #   containerd_start   returns when containerd is ready to serve, or fails and shows its log;
-#                      sets containerd_pid
+#                      sets containerd_pid; an argument is the level of its log. It, and so its
+#                      shims, have what is in our environment of QEMUBOX_*
 #   containerd_stop    returns when it has ended; shims and their containers go on
 #   containerd_kill    the same, by SIGKILL
 #   containerd_log     prints what it, and its shims, have logged
@@ -17,6 +18,7 @@
 containerd_log_file=/var/log/containerd.log
 containerd_pid_file=/run/containerd.pid
 
+# shellcheck disable=SC2034 # the snapshotter is for who sources this
 case ${QBX_CONTAINERD:-} in
 '')
 	containerd_dir=/usr/bin
@@ -72,7 +74,10 @@ containerd_config() {
 
 containerd_start() {
 	mkdir -p /etc/containerd
-	containerd_config > /etc/containerd/config.toml
+	{
+		containerd_config
+		[ -z "${1:-}" ] || printf '\n[debug]\n  level = "%s"\n' "$1"
+	} > /etc/containerd/config.toml
 	if [ -d /run/systemd/system ]; then
 		start_service
 	else
@@ -109,8 +114,10 @@ containerd_log() {
 # It tells systemd when it is ready.
 start_service() {
 	mkdir -p /run/systemd/system/containerd.service.d
-	printf '[Service]\nExecStart=\nExecStart=%s/containerd\n' "$containerd_dir" \
-		> /run/systemd/system/containerd.service.d/qemubox.conf
+	{
+		printf '[Service]\nExecStart=\nExecStart=%s/containerd\n' "$containerd_dir"
+		env | sed -n 's/^QEMUBOX_.*/Environment="&"/p'
+	} > /run/systemd/system/containerd.service.d/qemubox.conf
 	systemctl daemon-reload
 	if ! systemctl start containerd; then
 		containerd_log >&2

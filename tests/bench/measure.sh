@@ -123,6 +123,43 @@ shim_memory() {
 	result 'shim private dirty' "$1" KiB "$(rollup Private_Dirty "$2")"
 }
 
+# ---- execs ----
+
+# now_ms — a stopwatch.
+now_ms() {
+	echo $((${EPOCHREALTIME/./} / 1000))
+}
+
+# exec_ms ID CMD... — how long that took, its output thrown away.
+exec_ms() {
+	local started id=$1
+	shift
+	started=$(now_ms)
+	ctr task exec --exec-id "x$RANDOM$RANDOM" "$id" "$@" > /dev/null
+	echo $(($(now_ms) - started))
+}
+
+# crowd ID N — so many execs at once, until the last has ended.
+crowd() {
+	local started i pids=()
+	started=$(now_ms)
+	for i in $(seq "$2"); do
+		ctr task exec --exec-id "crowd$i" "$1" true &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	echo $(($(now_ms) - started))
+}
+
+measure_execs() {
+	local i values=()
+	say "execs, $1"
+	for i in $(seq "$runs"); do values+=("$(exec_ms idle true)"); done
+	result 'exec of true' "$1" ms "${values[@]}"
+	result 'exec: 100 MiB of output' "$1" ms "$(exec_ms idle head -c 104857600 /dev/zero)"
+	result '50 execs of true at once' "$1" ms "$(crowd idle 50)"
+}
+
 # beyond PID — PSS of a process without the guest's memory.
 beyond() {
 	echo $(($(rollup Pss "$1") - $(guest_pss "$guest_kib" "$1")))
@@ -147,6 +184,7 @@ measure_qemubox() {
 	# shellcheck disable=SC2086
 	result 'memory: the guest, so far' qemubox KiB "$(guest_pss "$guest_kib" $qemu $helper)"
 	shim_memory qemubox "$shim"
+	measure_execs qemubox
 	end_idle
 }
 
@@ -159,6 +197,7 @@ measure_runc() {
 	result 'memory: shim' runc KiB "$(rollup Pss "$shim")"
 	result 'memory: all of these' runc KiB "$(rollup Pss "$shim")"
 	shim_memory runc "$shim"
+	measure_execs runc
 	end_idle
 }
 
@@ -201,6 +240,7 @@ measure_instructions() {
 		"$(awk '{ print $1 * 1000 }' "$work/icount.1")" "$(awk '{ print $1 * 1000 }' "$work/icount.2")"
 }
 
+# shellcheck disable=SC2119 # it has arguments of its own
 containerd_start
 trap containerd_stop EXIT
 ctr image import --snapshotter erofs "$archive" >&2

@@ -62,7 +62,8 @@ ticks() {
 	before=$(ticks said) used=$(awk '{ print $14 + $15 }' "/proc/$qemu/stat")
 	sleep 3
 	[ "$(ticks said)" -eq "$before" ]
-	[ $(($(awk '{ print $14 + $15 }' "/proc/$qemu/stat") - used)) -lt 20 ]
+	used=$(($(awk '{ print $14 + $15 }' "/proc/$qemu/stat") - used))
+	[ "$used" -lt 20 ] || ! vm_stops
 	# what is known is answered, the rest refused, and nothing waits
 	SECONDS=0
 	ctr task metrics paused > metrics

@@ -13,7 +13,7 @@ load tasks
 # Sets pid, which ends as CMD does; its terminal is in the file pts by the time that something is shown.
 terminal() {
 	mkfifo typed shown
-	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\nexec %s\n' "$*" > command
+	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\nexec timeout --foreground 240 %s\n' "$*" > command
 	chmod +x command
 	socat -t 600 - EXEC:./command,pty,setsid,ctty,stderr,sane < typed > shown 3>&- &
 	pid=$!
@@ -62,7 +62,12 @@ let_go() {
 	see j2
 	type_ '\032'
 	see Stopped
-	type_ 'kill %1; exit 7\r'
+	see '# '
+	type_ 'fg\r'
+	see sleep
+	type_ '\003'
+	see '# '
+	type_ 'exit 7\r'
 	status=0
 	wait "$pid" || status=$?
 	let_go
@@ -94,7 +99,7 @@ let_go() {
 	see '# '
 	type_ 'x=kept\r'
 	see '# '
-	kill -KILL "$(pgrep -P "$pid" | head -n 1)"
+	pkill -KILL -f 'ctr run .* stays'
 	wait "$pid" || :
 	let_go
 	rm typed shown

@@ -96,9 +96,11 @@ static int open_output(struct fifos *io, int which, struct qbx_err *err)
 		return open_file(io, which, uri.path, err);
 	case URI_BINARY:
 		return open_logger(io, which, &uri, err);
-	default:
+	case URI_FIFO:
 		f->fd = open_path(uri.path, O_RDWR, names[which], err);
 		return f->fd < 0 ? -1 : 0;
+	default: /* URI_NONE is not used */
+		return 0;
 	}
 }
 

@@ -158,7 +158,7 @@ static int parse(struct uri *u, const char *text, struct qbx_err *err)
 int uri_parse(struct uri *u, const char *text, struct qbx_err *err)
 {
 	memset(u, 0, sizeof(*u));
-	if (parse(u, text, err) == 0)
+	if (parse(u, text, err) == 0 && !u->path == !text[0])
 		return 0;
 	uri_free(u);
 	return -1;

@@ -99,7 +99,7 @@ watch() {
 }
 
 unwatch() {
-	kill $watcher
+	kill "$watcher"
 	exec 5<&-
 	rm events
 }

@@ -22,9 +22,9 @@ detached() {
 	timeout 120 ctr run -d --snapshotter "$containerd_snapshotter" --runtime "$runtime" "$image" "$@" 3>&-
 }
 
-# start [LEVEL]: none of our descriptors are for it
+# None of our descriptors are for it.
 start() {
-	containerd_start "$@" 3>&- 5>&- 6>&-
+	containerd_start 3>&- 5>&- 6>&-
 }
 
 status_of() {
@@ -80,7 +80,7 @@ stdin_of() {
 	exited=$(sed -n 's/^exited_at\.//p' waited)
 	told=$(log | grep -c 'event forwarded.*/tasks/exit') || :
 	back=$(date +%s)
-	start trace # of which "event forwarded" is
+	containerd_log_level=trace start # "event forwarded" is of that
 	watch
 	# It came before we listened, or it does now.
 	[ "$(log | grep -c 'event forwarded.*/tasks/exit')" -gt "$told" ] || await /tasks/exit away

@@ -19,7 +19,6 @@
  *         bytes:HEX                    these, as they are
  *         zeros:N                      so many of these
  *         read:N                       read so many responses
- *         end                          read what comes until the shim closes; prints "closed"
  *       and closes after the last
  *
  * A call that fails prints "code N: message"; status 99.
@@ -490,21 +489,13 @@ static void step_read(int fd, char *rest)
 			fatal("read", "the shim has closed");
 }
 
-static void step_end(int fd, char *rest)
-{
-	(void)rest;
-	while (get_response(fd))
-		;
-	printf("closed\n");
-}
-
 static const struct {
 	const char *name;
 	void (*run)(int fd, char *rest);
 } steps[] = {
 	{ "call", step_call },	 { "id", step_id },	  { "payload", step_payload },
 	{ "bytes", step_bytes }, { "zeros", step_zeros }, { "read", step_read },
-	{ "end", step_end },
+
 };
 
 static int raw(char **args)

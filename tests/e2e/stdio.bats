@@ -42,11 +42,11 @@ remove() {
 		cat <&3 > out & cat <&4 > err
 		wait
 		ls -l /proc/$$/fd | wc -l > fds
-		echo done > end'
+		echo over > end'
 	box "--log-uri=binary://$logger?--tag=a%20b+c&z=%2F&a=1&a=2&flag" logged \
 		sh -c 'seq 100000; seq 1000 >&2'
 	# It had ended when the task was told to have.
-	[ "$(cat end)" = done ]
+	[ "$(cat end)" = over ]
 	seq 100000 | cmp - out
 	seq 1000 | cmp - err
 	[ "$(cat args)" = $'--tag\na b c\nz\n/\na\n1\nflag' ]

@@ -13,14 +13,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	if (uri_parse(&u, text, &err) == 0) {
-		if (u.kind == URI_NONE ? u.path != NULL : u.path[0] != '/')
+		if (!u.path != (u.kind == URI_NONE) || (u.path && u.path[0] != '/'))
 			abort();
-		if (u.kind == URI_BINARY ? !u.args || u.args[u.nargs] : u.args != NULL)
+		if (!u.args != (u.kind != URI_BINARY) || (u.args && u.args[u.nargs]))
 			abort();
 		if (u.nargs % 2 || u.nargs > URI_ARGS_MAX)
 			abort();
 		/* What is to be an argument has an end within what was given. */
-		for (size_t i = 0; i < u.nargs; i++)
+		for (size_t i = 0; u.args && i < u.nargs; i++)
 			if (strlen(u.args[i]) > size)
 				abort();
 		uri_free(&u);

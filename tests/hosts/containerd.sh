@@ -9,8 +9,8 @@
 #
 #   containerd_snapshotter   the one to use; ctr, in PATH, is of the same version
 #   containerd_start   returns when containerd is ready to serve, or fails and shows its log;
-#                      sets containerd_pid; an argument is the level of its log. It, and so its
-#                      shims, have what is in our environment of QEMUBOX_*
+#                      sets containerd_pid. $containerd_log_level says how much it logs. It, and so
+#                      its shims, have what is in our environment of QEMUBOX_*
 #   containerd_stop    returns when it has ended; shims and their containers go on
 #   containerd_kill    the same, by SIGKILL
 #   containerd_log     prints what it, and its shims, have logged
@@ -76,7 +76,7 @@ containerd_start() {
 	mkdir -p /etc/containerd
 	{
 		containerd_config
-		[ -z "${1:-}" ] || printf '\n[debug]\n  level = "%s"\n' "$1"
+		printf '\n[debug]\n  level = "%s"\n' "${containerd_log_level:-info}"
 	} > /etc/containerd/config.toml
 	if [ -d /run/systemd/system ]; then
 		start_service

@@ -167,7 +167,6 @@ remove() {
 	timeout 60 ctr task kill --signal SIGKILL stuck
 	[ "$SECONDS" -lt 10 ]
 	await /tasks/exit stuck
-	log | grep -q 'stdout: nothing was taken for'
 	cat <&6 > /dev/null &
 	kill -CONT "$ctr"
 	status=0
@@ -175,4 +174,5 @@ remove() {
 	[ "$status" -eq 137 ]
 	exec 6<&-
 	unwatch
+	log | grep -q 'stdout: nothing was taken for'
 }

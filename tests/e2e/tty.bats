@@ -13,9 +13,9 @@ load tasks
 # Sets pid, which ends as CMD does; its terminal is in the file pts by the time that something is shown.
 terminal() {
 	mkfifo typed shown
-	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\nexec timeout --foreground 240 %s\n' "$*" > command
+	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\ntimeout --foreground 240 %s\necho $? > ended\n' "$*" > command
 	chmod +x command
-	socat -t 600 - EXEC:./command,pty,setsid,ctty,stderr,sane < typed > shown 3>&- &
+	socat - EXEC:./command,pty,setsid,ctty,stderr,sane < typed > shown 3>&- &
 	pid=$!
 	exec 6> typed 7< shown
 }
@@ -35,6 +35,13 @@ see() {
 
 let_go() {
 	exec 6>&- 7<&-
+}
+
+# ends STATUS: what terminal() has run
+ends() {
+	wait "$pid" || :
+	let_go
+	[ "$(cat ended)" -eq "$1" ]
 }
 
 @test "a shell on a terminal: its size, its jobs, its end" {
@@ -68,10 +75,7 @@ let_go() {
 	type_ '\003'
 	see '# '
 	type_ 'exit 7\r'
-	status=0
-	wait "$pid" || status=$?
-	let_go
-	[ "$status" -eq 7 ]
+	ends 7
 }
 
 @test "an exec on a terminal" {
@@ -86,10 +90,7 @@ let_go() {
 	see typed
 	type_ '\004'
 	type_ 'exit 5\r'
-	status=0
-	wait "$pid" || status=$?
-	let_go
-	[ "$status" -eq 5 ]
+	ends 5
 	pid=$holder
 	down holds
 }
@@ -109,10 +110,7 @@ let_go() {
 	type_ 'echo "x is $x"\r'
 	see 'x is kept'
 	type_ 'exit 3\r'
-	status=0
-	wait "$pid" || status=$?
-	let_go
-	[ "$status" -eq 3 ]
+	ends 3
 	ctr task rm stays || :
 	ctr container rm stays
 	rm -rf /run/containerd/fifo/*

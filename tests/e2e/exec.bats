@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Further processes in a container that runs, as containerd's users start them.
-# What is in single quotes is for the shell in the container.
-# shellcheck disable=SC2016
+# What is in single quotes is for the shell in the container; a file is read when it is whole.
+# shellcheck disable=SC2016,SC2094
+# shellcheck disable=SC2154 # boxes.bash and tasks.bash set them
 
 bats_require_minimum_version 1.5.0
 
@@ -10,8 +11,8 @@ load boxes
 load tasks
 
 @test "its own output, errors, status, input and events" {
-	ctr events > events 3>&- &
-	listener=$!
+	watch
+	cat <&5 > heard 3>&- &
 	up works
 	run -7 --separate-stderr ex works one sh -c 'echo "$1"; hostname; echo err >&2; exit 7' sh 'a  b'
 	[ "$output" = $'a  b\nworks' ]
@@ -27,10 +28,9 @@ load tasks
 	[[ $output == *nosuch* ]]
 	[ "$(ex works pids sh -c 'ps | grep -c "[s]leep 1000"')" = 1 ]
 	down works
-	kill $listener
-	wait $listener || :
+	unwatch
 	# added, started and ended, in this order, and the container's own end is the last
-	grep -o '/tasks/[a-z-]* .*"works".*' events | sed 's/ .*"exec_id":"\([a-z]*\)".*/ \1/; s/ .*"id":"\([a-z]*\)".*/ \1/; s/ {.*//' |
+	grep -o '/tasks/[a-z-]* .*"works".*' heard | sed 's/ .*"exec_id":"\([a-z]*\)".*/ \1/; s/ .*"id":"\([a-z]*\)".*/ \1/; s/ {.*//' |
 		grep -E ' one$|/exit|/start|/delete' > told
 	[ "$(head -n 4 told | xargs)" = '/tasks/start /tasks/exec-added one /tasks/exec-started one /tasks/exit one' ]
 	[ "$(grep exit told | tail -n 1)" = '/tasks/exit works' ]
@@ -38,6 +38,8 @@ load tasks
 }
 
 @test "fifty at once" {
+	watch
+	cat <&5 > heard 3>&- &
 	up many
 	for i in $(seq 50); do
 		ex many "n$i" sh -c 'echo "$1"; exit "$1"' sh "$i" > "out.$i" 2> "err.$i" &
@@ -51,6 +53,12 @@ load tasks
 		[ ! -s "err.$i" ]
 	done
 	down many
+	unwatch
+	# of each that it was added, started and ended, in this order, and nothing twice
+	for i in $(seq 50); do
+		[ "$(grep -E "\"(exec_)?id\":\"n$i\"" heard | grep -o '/tasks/[a-z-]*' | xargs)" = \
+			'/tasks/exec-added /tasks/exec-started /tasks/exit' ]
+	done
 }
 
 @test "signals, pids, and the end of the container" {
@@ -77,10 +85,10 @@ load tasks
 
 @test "none in a container that does not run" {
 	ctr container create --snapshotter "$containerd_snapshotter" --runtime "$runtime" "$image" still true
+	watch
 	ctr task start --detach still 3>&-
-	until [ "$(ctr task ls | awk '$1 == "still" { print $3 }')" = STOPPED ]; do
-		sleep 0.1
-	done
+	await /tasks/exit '"still"'
+	unwatch
 	run ! ex still late true
 	[[ $output == *'does not run'* ]]
 	ctr task rm still

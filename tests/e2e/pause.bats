@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A task that stands still and goes on, and what it uses.
-# shellcheck disable=SC2016 # for the shell in the container
+# shellcheck disable=SC2016,SC2154,SC2094 # for the shell in the container; boxes.bash and tasks.bash set them
 
 bats_require_minimum_version 1.5.0
 
@@ -45,10 +45,10 @@ ticks() {
 }
 
 @test "pause and resume: nothing runs, and the clock is right afterwards" {
-	ctr events > events 3>&- &
-	listener=$!
+	watch
+	cat <&5 > told 3>&- &
 	up paused sh -c 'echo up; while :; do echo tick; sleep 0.1; done'
-	cat <&5 > said 3>&- &
+	cat <&8 > said 3>&- &
 	qemu=$(jq .pid /run/qemubox/default--paused/vm.json)
 	run ! ctr task resume paused
 	[[ $output == *'not paused'* ]]
@@ -78,9 +78,8 @@ ticks() {
 	[ "$(clock_ms paused)" -le 50 ]
 	until [ "$(ticks said)" -gt $((before + 3)) ]; do sleep 0.1; done
 	down paused
-	kill $listener
-	wait $listener || :
-	[ "$(grep -oE '/tasks/(paused|resumed)' events | xargs)" = '/tasks/paused /tasks/resumed' ]
+	unwatch
+	[ "$(grep -oE '/tasks/(paused|resumed)' told | xargs)" = '/tasks/paused /tasks/resumed' ]
 }
 
 @test "a signal waits for the resume, but SIGKILL does not" {

@@ -7,7 +7,7 @@
 
 bats_require_minimum_version 1.5.0
 
-config='{"vcpus_max": 2, "memory_max_mib": 1536}' # not by the environment: containerd may be a service
+export config='{"vcpus_max": 2, "memory_max_mib": 1536}' # not by the environment: containerd may be a service
 
 load boxes
 

@@ -3,22 +3,22 @@
 #
 # For tests that hold a task and do things to it. To be loaded after boxes.bash.
 
-# up [--privileged] ID [CMD...]: a box in the background; returns when it has said "up". What it says after that can be
-# read from descriptor 5. Sets pid, ctr's.
+# up [OPTION of ctr run]... ID [CMD...]: a box in the background; returns when it has said "up". What it says after that can be
+# read from descriptor 8. Sets pid, ctr's.
 up() {
 	local options=() id
-	if [ "$1" = --privileged ]; then
-		options=("$1")
+	while [[ $1 == -* ]]; do
+		options+=("$1")
 		shift
-	fi
+	done
 	id=$1
 	shift
 	[ $# -gt 0 ] || set -- sh -c 'echo up; exec sleep 1000'
 	mkfifo "$id.out"
 	box "${options[@]}" "$id" "$@" > "$id.out" &
 	pid=$!
-	exec 5< "$id.out"
-	read -r _ <&5
+	exec 8< "$id.out"
+	read -r _ <&8
 }
 
 # down ID: end it as users do

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Terminals: of a task and of an exec, driven from a terminal that socat has made.
 # What is in single quotes is for the shell in the container.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154,SC2094
 
 bats_require_minimum_version 1.5.0
 
@@ -13,9 +13,9 @@ load tasks
 # Sets pid, which ends as CMD does; its terminal is in the file pts by the time that something is shown.
 terminal() {
 	mkfifo typed shown
-	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\ntimeout --foreground 240 %s\necho $? > ended\n' "$*" > command
-	chmod +x command
-	socat - EXEC:./command,pty,setsid,ctty,stderr,sane < typed > shown 3>&- &
+	printf '#!/bin/sh\nstty rows 24 cols 80\ntty > pts\ntimeout --foreground 240 %s\necho $? > ended\n' "$*" > script
+	chmod +x script
+	socat - EXEC:./script,pty,setsid,ctty,stderr,sane < typed > shown 3>&- &
 	pid=$!
 	exec 6> typed 7< shown
 }
@@ -116,11 +116,19 @@ ends() {
 	rm -rf /run/containerd/fifo/*
 }
 
-@test "a terminal that goes takes its shell along" {
+@test "the end of its input hangs a terminal up" {
 	terminal "ctr run --rm -t --snapshotter $containerd_snapshotter --runtime $runtime $image hangs sh"
 	see '# '
-	kill -KILL "$pid"
+	type_ 'sleep 1000\r'
+	see sleep
+	pkill -KILL -f 'ctr run .* hangs'
+	wait "$pid" || :
 	let_go
-	until [ -z "$(ctr task ls -q)" ]; do sleep 0.1; done
-	ctr container rm hangs 2> /dev/null || :
+	watch
+	shimctl call hangs CloseIO id=hangs stdin=true
+	await /tasks/exit '"hangs"'
+	unwatch
+	ctr task rm hangs || :
+	ctr container rm hangs
+	rm -rf /run/containerd/fifo/*
 }

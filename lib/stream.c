@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define HEADER 4u
@@ -308,6 +307,15 @@ void stream_drain(struct stream *s)
 	s->drain_left = STREAM_DRAIN_MAX;
 	if (s->state == SEND_READ)
 		on_source(s);
+}
+
+void stream_hold(struct stream *s, bool hold)
+{
+	bool writes = s->state == SEND_WRITE || s->state == SEND_LAST;
+
+	rest_all_but(s, s->sock_watch, !writes ? EPOLLIN : hold ? 0 : EPOLLOUT);
+	if (s->state == SEND_READ && !hold)
+		loop_set_events(s->local_watch, EPOLLIN);
 }
 
 void stream_outlive_sink(struct stream *s)

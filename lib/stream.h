@@ -16,6 +16,8 @@
 #ifndef QBX_STREAM_H
 #define QBX_STREAM_H
 
+#include <stdbool.h>
+
 #include "loop.h"
 
 #define STREAM_CHUNK_MAX 65532u /* bytes in a chunk that a receiver accepts */
@@ -59,6 +61,9 @@ struct stream *stream_recv(struct loop *loop, int sock, int dst, stream_done_fn 
  * and at most STREAM_DRAIN_MAX bytes of it, for a source that never runs dry.
  */
 void stream_drain(struct stream *s);
+
+/** stream_hold() - sending: send nothing until it is let go again; a peer that goes away is noticed. */
+void stream_hold(struct stream *s, bool hold);
 
 /**
  * stream_outlive_sink() - receiving: what a sink takes no more of is dropped, up to the end mark

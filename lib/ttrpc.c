@@ -28,8 +28,8 @@
 #include "stream.h"
 #include "ttrpc.pb-c.h"
 
-#define OUT_MAX (16u << 20)  /* bytes queued for a peer that does not read */
-#define CALLS_MAX 4096u	     /* requests of one peer that wait for an answer */
+#define OUT_MAX (16u << 20) /* bytes queued for a peer that does not read */
+#define CALLS_MAX 4096u	    /* requests of one peer that wait for an answer */
 
 struct frame {
 	struct frame *next;
@@ -80,6 +80,7 @@ struct ttrpc_conn {
 
 	int depth; /* enter() without leave() */
 	int dead;
+	bool held;
 };
 
 /* ---- the frame header ---- */
@@ -115,7 +116,7 @@ static void leave(struct ttrpc_conn *c)
 {
 	if (--c->depth > 0 || !c->dead)
 		return;
-	while (c->out) {
+	while (c->out && !c->held) {
 		struct frame *f = c->out;
 
 		c->out = f->next;
@@ -190,7 +191,8 @@ static void flush(struct ttrpc_conn *c)
 {
 	while (c->out) {
 		struct frame *f = c->out;
-		size_t left = f->len - f->sent, len = left < STREAM_WRITE_MAX ? left : STREAM_WRITE_MAX;
+		size_t left = f->len - f->sent,
+		       len = left < STREAM_WRITE_MAX ? left : STREAM_WRITE_MAX;
 		ssize_t n = send(c->fd, f->data + f->sent, len, MSG_NOSIGNAL);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -210,13 +212,20 @@ static void flush(struct ttrpc_conn *c)
 			c->out_tail = &c->out;
 		free(f);
 	}
-	loop_set_events(c->watch, c->out ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	loop_set_events(c->watch, c->out && !c->held ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	if (!c->out && c->flushed) {
 		loop_fn *fn = c->flushed;
 
 		c->flushed = NULL;
 		fn(c->flushed_arg);
 	}
+}
+
+void ttrpc_hold(struct ttrpc_conn *conn, bool hold)
+{
+	conn->held = hold;
+	if (!hold && conn->out)
+		loop_set_events(conn->watch, EPOLLIN | EPOLLOUT);
 }
 
 /* Queue one message. Return: 0, or -1 if it is too large or memory is short. */
@@ -254,8 +263,8 @@ static void push(struct ttrpc_conn *c)
 
 /* ---- server ---- */
 
-static void respond(struct ttrpc_conn *c, uint32_t stream, enum ttrpc_code code, const char *message,
-		    const ProtobufCMessage *reply)
+static void respond(struct ttrpc_conn *c, uint32_t stream, enum ttrpc_code code,
+		    const char *message, const ProtobufCMessage *reply)
 {
 	Qemubox__Ttrpc__Response r = QEMUBOX__TTRPC__RESPONSE__INIT;
 	Qemubox__Ttrpc__Status st = QEMUBOX__TTRPC__STATUS__INIT;
@@ -385,7 +394,8 @@ static void serve(struct ttrpc_conn *c, uint32_t stream, const Qemubox__Ttrpc__R
 	char text[200];
 
 	if (!m) {
-		snprintf(text, sizeof(text), "%.80s/%.80s is not implemented", r->service, r->method);
+		snprintf(text, sizeof(text), "%.80s/%.80s is not implemented", r->service,
+			 r->method);
 		respond(c, stream, TTRPC_UNIMPLEMENTED, err_clean(text), NULL);
 		return;
 	}
@@ -415,7 +425,8 @@ static void on_request(struct ttrpc_conn *c, const struct ttrpc_header *h, const
 	Qemubox__Ttrpc__Request *r;
 
 	if (h->stream % 2 == 0 || h->stream <= c->last_stream) {
-		respond(c, h->stream, TTRPC_INVALID_ARGUMENT, "stream ids must be odd and rise", NULL);
+		respond(c, h->stream, TTRPC_INVALID_ARGUMENT, "stream ids must be odd and rise",
+			NULL);
 		return;
 	}
 	c->last_stream = h->stream;
@@ -438,7 +449,8 @@ static void on_timeout(void *arg)
 
 	p->timer = NULL;
 	enter(c);
-	finish_pending(p, code, NULL, p->early ? "the request could not be sent" : "no answer in time");
+	finish_pending(p, code, NULL,
+		       p->early ? "the request could not be sent" : "no answer in time");
 	leave(c);
 }
 
@@ -472,7 +484,8 @@ void ttrpc_request(struct ttrpc_conn *conn, const char *service, const char *met
 	if (conn->dead || queue(conn, TTRPC_TYPE_REQUEST, p->stream, &r.base) < 0)
 		p->early = conn->dead ? TTRPC_UNAVAILABLE : TTRPC_RESOURCE_EXHAUSTED;
 	if (p->early || timeout_ms) {
-		p->timer = loop_add_timer(conn->loop, p->early ? 0 : timeout_ms, on_timeout, p, &err);
+		p->timer =
+			loop_add_timer(conn->loop, p->early ? 0 : timeout_ms, on_timeout, p, &err);
 		if (!p->timer)
 			BUG(err.msg);
 	}
@@ -496,12 +509,14 @@ static void on_response(struct ttrpc_conn *c, const struct ttrpc_header *h, cons
 		return;
 	}
 	if (r->status && r->status->code != TTRPC_OK) {
-		finish_pending(p, (enum ttrpc_code)r->status->code, NULL, err_clean(r->status->message));
+		finish_pending(p, (enum ttrpc_code)r->status->code, NULL,
+			       err_clean(r->status->message));
 	} else {
 		ProtobufCMessage *m =
 			protobuf_c_message_unpack(p->reply, NULL, r->payload.len, r->payload.data);
 
-		finish_pending(p, m ? TTRPC_OK : TTRPC_INTERNAL, m, m ? "" : "the reply does not parse");
+		finish_pending(p, m ? TTRPC_OK : TTRPC_INTERNAL, m,
+			       m ? "" : "the reply does not parse");
 		if (m)
 			protobuf_c_message_free_unpacked(m, NULL);
 	}

@@ -74,6 +74,9 @@ void ttrpc_free(struct ttrpc_conn *conn);
 /** ttrpc_on_flush() - call @fn once, when all that was queued has left, or the connection ends. */
 void ttrpc_on_flush(struct ttrpc_conn *conn, loop_fn *fn, void *arg);
 
+/** ttrpc_hold() - send nothing until it is let go again: calls and answers wait, deadlines go on. */
+void ttrpc_hold(struct ttrpc_conn *conn, bool hold);
+
 /** ttrpc_call_conn() - the connection a call came on, or NULL if it has gone. */
 struct ttrpc_conn *ttrpc_call_conn(const struct ttrpc_call *call);
 

@@ -89,6 +89,13 @@ void container_drained(struct container *c, struct process *p)
 		begin_delete(c);
 }
 
+void container_hold(struct container *c, bool hold)
+{
+	fifos_hold(&c->init.io, hold);
+	for (struct process *p = c->execs; p; p = p->next)
+		fifos_hold(&p->io, hold);
+}
+
 void container_lost(struct container *c, const struct qbx_err *err)
 {
 	log_warn("task %s: %s: %s", c->id, err->stage, err->msg);

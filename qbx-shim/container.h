@@ -78,6 +78,9 @@ void container_free(struct container *c);
 /** container_drained() - a process of it has ended and all its output is out: who can be told? */
 void container_drained(struct container *c, struct process *p);
 
+/** container_hold() - have nothing go to its processes until it is let go again. */
+void container_hold(struct container *c, bool hold);
+
 /** container_lost() - its sandbox was lost, after CREATING. */
 void container_lost(struct container *c, const struct qbx_err *err);
 

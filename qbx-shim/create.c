@@ -158,7 +158,12 @@ static void on_down(void *arg, const struct qbx_err *err)
 		container_sandbox_down(c, err);
 }
 
-static const struct sandbox_ops ops = { on_up, on_lost, on_down };
+static void on_held(void *arg, bool hold)
+{
+	container_hold(arg, hold);
+}
+
+static const struct sandbox_ops ops = { on_up, on_lost, on_held, on_down };
 
 /* ---- the request ---- */
 

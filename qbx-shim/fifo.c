@@ -369,6 +369,12 @@ void fifos_drain(struct fifos *io, unsigned stall_ms, loop_fn *drained)
 		set_timer(io);
 }
 
+void fifos_hold(struct fifos *io, bool hold)
+{
+	if (io->f[FIFO_STDIN].stream)
+		stream_hold(io->f[FIFO_STDIN].stream, hold);
+}
+
 void fifos_close_stdin(struct fifos *io)
 {
 	io->stdin_closed = true;

@@ -98,6 +98,9 @@ void fifos_numbers(const struct fifos *io, uint32_t numbers[FIFO_COUNT]);
  */
 void fifos_drain(struct fifos *io, unsigned stall_ms, loop_fn *drained);
 
+/** fifos_hold() - have nothing go to the guest until it is let go again. */
+void fifos_hold(struct fifos *io, bool hold);
+
 /** fifos_close_stdin() - CloseIO: end of file after what is queued, once the client closes, too. */
 void fifos_close_stdin(struct fifos *io);
 

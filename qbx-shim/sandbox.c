@@ -141,16 +141,40 @@ static void on_hung(void *arg)
 	give_up(arg, END_HANG);
 }
 
-/* QEMU says that the VM was paused or goes on, or says nothing any more: then nobody can tell. */
+static void set_paused(struct sandbox *s, bool paused)
+{
+	if (s->paused == paused)
+		return;
+	s->paused = paused;
+	if (s->control)
+		ttrpc_hold(s->control, paused);
+	if (s->heartbeat)
+		heartbeat_pause(s->heartbeat, paused);
+	if (s->state == SANDBOX_UP)
+		s->ops->held(s->arg, paused);
+}
+
+static void on_status(void *arg, json_t *ret, const struct qbx_err *err)
+{
+	if (!err && json_is_true(json_object_get(ret, "running")))
+		set_paused(arg, false);
+}
+
+/*
+ * QEMU says that the VM was paused or goes on, or says nothing any more: then nobody can tell. It says
+ * that it goes on before its devices do; when it answers the next command, they do.
+ */
 static void on_monitor(void *arg, bool paused, bool gone)
 {
 	struct sandbox *s = arg;
+	struct qbx_err err = { 0 };
 
 	if (gone)
 		heartbeat_free(take_ptr(s->heartbeat));
-	else if (s->heartbeat)
-		heartbeat_pause(s->heartbeat, paused);
-	s->paused = paused;
+	if (paused || gone)
+		set_paused(s, paused);
+	else if (monitor_command(s->monitor, "query-status", on_status, s, &err) < 0)
+		log_warn("%s: %s", s->box.key, err.msg);
 }
 
 static void on_grace_over(void *arg)
@@ -452,18 +476,46 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc, str
 
 /* ---- standing still ---- */
 
-static void command(struct sandbox *s, const char *name, qmp_done_fn *done, void *arg)
+static void answered(struct sandbox_command *c, const struct qbx_err *err)
+{
+	qmp_done_fn *done = c->done;
+
+	c->done = NULL;
+	if (done)
+		done(c->arg, NULL, err);
+	else if (err)
+		log_warn("%s", err->msg);
+}
+
+static void on_halted(void *arg, json_t *ret, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+
+	(void)ret;
+	if (err)
+		set_paused(s, false);
+	answered(&s->halt, err);
+}
+
+static void on_going(void *arg, json_t *ret, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+
+	(void)ret;
+	if (!err)
+		set_paused(s, false);
+	answered(&s->go, err);
+}
+
+static void command(struct sandbox *s, const char *name, qmp_done_fn *done)
 {
 	struct qbx_err err = { 0 };
 
-	if (s->monitor && monitor_command(s->monitor, name, done, arg, &err) == 0)
-		return;
 	if (!s->monitor)
 		err_code(&err, EX_UNAVAILABLE, "the VM is gone");
-	if (done)
-		done(arg, NULL, &err);
-	else
-		log_warn("%s: %s", s->box.key, err.msg);
+	else if (monitor_command(s->monitor, name, done, s, &err) == 0)
+		return;
+	done(s, NULL, &err);
 }
 
 bool sandbox_may_halt(const struct sandbox *s)
@@ -473,12 +525,16 @@ bool sandbox_may_halt(const struct sandbox *s)
 
 void sandbox_halt(struct sandbox *s, qmp_done_fn *done, void *arg)
 {
-	command(s, "stop", done, arg);
+	s->halt = (struct sandbox_command){ done, arg };
+	set_paused(s, true);
+	command(s, "stop", on_halted);
 }
 
 void sandbox_go_on(struct sandbox *s, qmp_done_fn *done, void *arg)
 {
-	command(s, "cont", done, arg);
+	if (done)
+		s->go = (struct sandbox_command){ done, arg };
+	command(s, "cont", on_going);
 }
 
 /* ---- the way down ---- */

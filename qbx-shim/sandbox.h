@@ -44,8 +44,15 @@ struct sandbox_ops {
 	void (*up)(void *arg);
 	/* It came to nothing, or ended; @err says why. Called once, never after sandbox_down(). */
 	void (*lost)(void *arg, const struct qbx_err *err);
+	/* The VM stands still, and nothing may be sent to its guest; or it goes on. */
+	void (*held)(void *arg, bool hold);
 	/* All is undone, or @err says what is not. */
 	void (*down)(void *arg, const struct qbx_err *err);
+};
+
+struct sandbox_command {
+	qmp_done_fn *done;
+	void *arg;
 };
 
 struct sandbox {
@@ -62,10 +69,11 @@ struct sandbox {
 	pid_t pid; /* QEMU; 0 before and after */
 	int pidfd;
 	struct watch *pid_watch;
-	struct monitor *monitor;     /* while QEMU starts and runs */
-	struct console *console;     /* while it runs */
-	struct heartbeat *heartbeat; /* while UP */
-	bool paused;
+	struct monitor *monitor;	 /* while QEMU starts and runs */
+	struct console *console;	 /* while it runs */
+	struct heartbeat *heartbeat;	 /* while UP */
+	bool paused;			 /* the VM stands still, or is about to */
+	struct sandbox_command halt, go; /* what waits for QEMU's answer */
 
 	struct guest guest;
 	struct dial *dial;
@@ -103,10 +111,15 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc,
 /** sandbox_kill() - end QEMU at once; ops->lost follows. */
 void sandbox_kill(struct sandbox *s, const char *why);
 
+/*
+ * To a VM that stands still nothing is sent: vhost-vsock breaks connections then (Linux 7.2), and
+ * vhost-device-vsock 0.3.0 dies. What is to be sent waits here, in the control connection and in the
+ * clients' FIFOs.
+ */
+
 /**
  * sandbox_may_halt() - does a VM that was stopped come back?
- * vhost-device-vsock 0.3.0 does not survive a byte from this host while QEMU has its queues stopped: its
- * thread ends, and nothing reaches the guest any more.
+ * Not with vhost-device-vsock, which does not even survive a connection that somebody else closes then.
  */
 bool sandbox_may_halt(const struct sandbox *s);
 

@@ -10,7 +10,7 @@ load tasks
 @test "over its limit a container is killed in its VM, and containerd is told" {
 	watch
 	# the kernel picks the largest: here the one that ends the container
-	run -137 box --memory-limit $((64 << 20)) hungry sh -c 'exec dd if=/dev/zero of=/dev/null bs=200M count=1'
+	run -137 box --memory-limit=$((64 << 20)) hungry sh -c 'exec dd if=/dev/zero of=/dev/null bs=200M count=1'
 	await /tasks/oom '"hungry"'
 	await /tasks/exit '"exit_status":137'
 	unwatch

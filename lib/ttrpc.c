@@ -116,7 +116,7 @@ static void leave(struct ttrpc_conn *c)
 {
 	if (--c->depth > 0 || !c->dead)
 		return;
-	while (c->out && !c->held) {
+	while (c->out) {
 		struct frame *f = c->out;
 
 		c->out = f->next;
@@ -189,7 +189,7 @@ void ttrpc_on_flush(struct ttrpc_conn *conn, loop_fn *fn, void *arg)
 /* Write what the socket takes, in pieces that every vsock carries. May lose the connection. */
 static void flush(struct ttrpc_conn *c)
 {
-	while (c->out) {
+	while (c->out && !c->held) {
 		struct frame *f = c->out;
 		size_t left = f->len - f->sent,
 		       len = left < STREAM_WRITE_MAX ? left : STREAM_WRITE_MAX;

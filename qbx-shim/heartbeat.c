@@ -145,7 +145,6 @@ static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *rep
 {
 	const Qemubox__Guest__V1__PingResponse *m = (const Qemubox__Guest__V1__PingResponse *)reply;
 	struct heartbeat *h = arg;
-	bool again = h->stood_still;
 
 	h->pinging = false;
 	if (h->freed) {
@@ -155,10 +154,10 @@ static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *rep
 	loop_remove(h->timer);
 	h->timer = NULL;
 	guest_dial_cancel(take_ptr(h->dial));
-	if (code == TTRPC_OK && !again)
+	if (code == TTRPC_OK && !h->stood_still)
 		check_clock(h, m->time_ns);
 	if (code == TTRPC_OK && !h->paused)
-		set_timer(h, again ? 0 : beat_ms(&h->of), ping);
+		set_timer(h, beat_ms(&h->of), ping);
 	else if (code != TTRPC_OK && code != TTRPC_CANCELLED && code != TTRPC_UNAVAILABLE)
 		log_warn("the guest is not watched any more: ping: %s", message);
 }
@@ -193,7 +192,7 @@ void heartbeat_pause(struct heartbeat *h, bool paused)
 	if (h->pinging)
 		set_timer(h, STEP_MS, on_first_step);
 	else
-		set_timer(h, 0, ping); /* its clock stood still, too */
+		set_timer(h, beat_ms(&h->of), ping);
 }
 
 struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,

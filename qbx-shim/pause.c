@@ -8,7 +8,6 @@
  *
  * Where vhost-device-vsock carries the connections the VM is not stopped: see sandbox_may_halt().
  */
-#include "clock.h"
 #include "container.h"
 #include "log.h"
 #include "metrics.h"
@@ -140,31 +139,19 @@ static void on_thawed(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 	fail(c, CONTAINER_PAUSED, code, message);
 }
 
-/* Before the processes see it. */
-static void on_clock(void *arg)
-{
-	struct container *c = arg;
-
-	if (c->state != CONTAINER_RESUMING || guest_is_lost(c, TTRPC_OK, "it does not answer"))
-		return;
-	if (c->frozen)
-		task_resume(c->sandbox->control, c->id, on_thawed, c);
-	else
-		resumed(c);
-}
-
 static void on_going(void *arg, json_t *ret, const struct qbx_err *err)
 {
 	struct container *c = arg;
-	struct qbx_err own = { 0 };
 
 	(void)ret;
 	if (c->state != CONTAINER_RESUMING || guest_is_lost(c, TTRPC_OK, "it does not answer"))
 		return;
 	if (err)
 		fail(c, CONTAINER_PAUSED, TTRPC_UNAVAILABLE, err->msg);
-	else if (clock_sync(c->sandbox->control, on_clock, c, &own) < 0)
-		on_clock(c);
+	else if (c->frozen)
+		task_resume(c->sandbox->control, c->id, on_thawed, c);
+	else
+		resumed(c);
 }
 
 /* A VM that was stopped by hand only goes on, too. */

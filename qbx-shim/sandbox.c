@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "clock.h"
 #include "console.h"
 #include "end.h"
 #include "heartbeat.h"
@@ -141,6 +142,37 @@ static void on_hung(void *arg)
 	give_up(arg, END_HANG);
 }
 
+static void answered(struct sandbox_command *c, const struct qbx_err *err)
+{
+	qmp_done_fn *done = c->done;
+
+	c->done = NULL;
+	if (done)
+		done(c->arg, NULL, err);
+	else if (err)
+		log_warn("%s", err->msg);
+}
+
+static void on_clock(void *arg)
+{
+	struct sandbox *s = arg;
+
+	s->syncing = false;
+	if (s->heartbeat)
+		heartbeat_pause(s->heartbeat, s->paused);
+	answered(&s->go, NULL);
+}
+
+/* Before anything else of a guest that goes on: its clock stood still with it. */
+static void sync_clock(struct sandbox *s)
+{
+	struct qbx_err err = { 0 };
+
+	s->syncing = s->control && clock_sync(s->control, on_clock, s, &err) == 0;
+	if (err.code)
+		log_warn("%s: %s", s->box.key, err.msg);
+}
+
 static void set_paused(struct sandbox *s, bool paused)
 {
 	if (s->paused == paused)
@@ -148,8 +180,10 @@ static void set_paused(struct sandbox *s, bool paused)
 	s->paused = paused;
 	if (s->control)
 		ttrpc_hold(s->control, paused);
-	if (s->heartbeat)
-		heartbeat_pause(s->heartbeat, paused);
+	if (s->heartbeat && paused)
+		heartbeat_pause(s->heartbeat, true);
+	if (!paused)
+		sync_clock(s);
 	if (s->state == SANDBOX_UP)
 		s->ops->held(s->arg, paused);
 }
@@ -476,17 +510,6 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc, str
 
 /* ---- standing still ---- */
 
-static void answered(struct sandbox_command *c, const struct qbx_err *err)
-{
-	qmp_done_fn *done = c->done;
-
-	c->done = NULL;
-	if (done)
-		done(c->arg, NULL, err);
-	else if (err)
-		log_warn("%s", err->msg);
-}
-
 static void on_halted(void *arg, json_t *ret, const struct qbx_err *err)
 {
 	struct sandbox *s = arg;
@@ -504,7 +527,8 @@ static void on_going(void *arg, json_t *ret, const struct qbx_err *err)
 	(void)ret;
 	if (!err)
 		set_paused(s, false);
-	answered(&s->go, err);
+	if (err || !s->syncing)
+		answered(&s->go, err);
 }
 
 static void command(struct sandbox *s, const char *name, qmp_done_fn *done)
@@ -642,6 +666,7 @@ void sandbox_free(struct sandbox *s)
 {
 	if (!s)
 		return;
+	s->state = SANDBOX_DOWN; /* calls that fail now are no news */
 	forget_vm(s);
 	loop_remove(s->deferred);
 	guest_close(&s->guest);

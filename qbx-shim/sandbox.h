@@ -73,6 +73,7 @@ struct sandbox {
 	struct console *console;	 /* while it runs */
 	struct heartbeat *heartbeat;	 /* while UP */
 	bool paused;			 /* the VM stands still, or is about to */
+	bool syncing;			 /* the guest's clock, as it goes on again */
 	struct sandbox_command halt, go; /* what waits for QEMU's answer */
 
 	struct guest guest;
@@ -129,7 +130,7 @@ bool sandbox_may_halt(const struct sandbox *s);
  */
 void sandbox_halt(struct sandbox *s, qmp_done_fn *done, void *arg);
 
-/** sandbox_go_on() - have it go on. */
+/** sandbox_go_on() - have it go on, with its clock put right. */
 void sandbox_go_on(struct sandbox *s, qmp_done_fn *done, void *arg);
 
 /** sandbox_down() - undo everything; ops->down follows. May be repeated after a failure. */

@@ -101,6 +101,39 @@ static void every_byte_arrives(void **state)
 	}
 }
 
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* Held before it has read anything, so nothing comes; then all of it does. */
+static void a_stream_that_is_held_goes_on(void **state)
+{
+	int src = temp_file(100000), dst = temp_file(0), sv[2];
+	struct qbx_err err = { 0 };
+	struct ends e = { .open = 2 };
+	struct stream *sender;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+	e.loop = loop_new(&err);
+	sender = stream_send(e.loop, dup(src), sv[0], sent, &e, &err);
+	assert_non_null(sender);
+	assert_non_null(stream_recv(e.loop, sv[1], dup(dst), received, &e, &err));
+	stream_hold(sender, true);
+	assert_non_null(loop_add_timer(e.loop, 20, stop, e.loop, &err));
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(stream_moved(sender), 0);
+	stream_hold(sender, false);
+	assert_int_equal(loop_run(e.loop, &err), 0);
+	assert_int_equal(e.send, STREAM_DONE);
+	assert_int_equal(e.recv, STREAM_DONE);
+	assert_same(src, dst);
+	loop_free(e.loop);
+	close(src);
+	close(dst);
+}
+
 static void a_sink_that_closes_is_told_on_both_sides(void **state)
 {
 	struct qbx_err err = { 0 };
@@ -228,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_arrives),
+		cmocka_unit_test(a_stream_that_is_held_goes_on),
 		cmocka_unit_test(a_sink_that_closes_is_told_on_both_sides),
 		cmocka_unit_test(a_sink_that_closes_need_not_be_noticed),
 		cmocka_unit_test(a_close_without_the_mark_is_no_end),

@@ -137,7 +137,8 @@ static void pass_time(struct fixture *f, unsigned ms)
 	assert_int_equal(loop_run(f->loop, &err), 0);
 }
 
-static void done(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply, const char *message)
+static void done(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		 const char *message)
 {
 	struct fixture *f = arg;
 
@@ -167,6 +168,20 @@ static void a_call_is_answered(void **state)
 	assert_int_equal(f->answers, 1);
 	assert_int_equal(f->code, TTRPC_OK);
 	assert_int_equal(f->pid, 42);
+}
+
+static void what_is_held_is_sent_afterwards(void **state)
+{
+	struct fixture *f = *state;
+
+	ttrpc_hold(f->client, true);
+	call_connect(f, "t.Task", "Connect", "x", 0);
+	settle(f);
+	assert_int_equal(f->answers, 0);
+	ttrpc_hold(f->client, false);
+	settle(f);
+	assert_int_equal(f->answers, 1);
+	assert_int_equal(f->code, TTRPC_OK);
 }
 
 static void errors_carry_code_and_text(void **state)
@@ -341,16 +356,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_call_is_answered, setup_client, teardown),
+		cmocka_unit_test_setup_teardown(what_is_held_is_sent_afterwards, setup_client,
+						teardown),
 		cmocka_unit_test_setup_teardown(errors_carry_code_and_text, setup_client, teardown),
 		cmocka_unit_test_setup_teardown(a_deadline_ends_a_call, setup_client, teardown),
-		cmocka_unit_test_setup_teardown(many_calls_park_and_answer_out_of_order, setup_client,
-						teardown),
+		cmocka_unit_test_setup_teardown(many_calls_park_and_answer_out_of_order,
+						setup_client, teardown),
 		cmocka_unit_test_setup_teardown(losing_the_peer_fails_what_waits, setup_client,
 						teardown),
-		cmocka_unit_test_setup_teardown(stream_ids_must_be_odd_and_rise, setup_raw, teardown),
-		cmocka_unit_test_setup_teardown(an_oversized_frame_is_skipped_and_answered, setup_raw,
+		cmocka_unit_test_setup_teardown(stream_ids_must_be_odd_and_rise, setup_raw,
 						teardown),
-		cmocka_unit_test_setup_teardown(garbage_in_a_request_is_invalid, setup_raw, teardown),
+		cmocka_unit_test_setup_teardown(an_oversized_frame_is_skipped_and_answered,
+						setup_raw, teardown),
+		cmocka_unit_test_setup_teardown(garbage_in_a_request_is_invalid, setup_raw,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_disconnect_in_the_middle_is_told, setup_raw,
 						teardown),
 	};

@@ -44,6 +44,7 @@ ticks() {
 	wc -l < "$1"
 }
 
+# bats test_tags=kvm
 @test "pause and resume: nothing runs, and the clock is right afterwards" {
 	watch
 	cat <&5 > told 3>&- &
@@ -102,6 +103,7 @@ ticks() {
 }
 
 # Where it does not stop, what is left of this is that a clock which was moved is put right again.
+# bats test_tags=kvm
 @test "a clock that stood still is right again when the VM goes on" {
 	up --privileged by-hand
 	document=/run/qemubox/default--by-hand/box.json

@@ -99,7 +99,6 @@ stdin_of() {
 	start
 }
 
-# bats test_tags=kvm
 @test "a shim that is killed while containerd is away is cleaned up after when it is back" {
 	detached gone sleep 1000 < /dev/null
 	containerd_kill
@@ -110,7 +109,6 @@ stdin_of() {
 	rm -rf /run/containerd/fifo/*
 }
 
-# bats test_tags=kvm
 @test "delete by hand after a crash takes less than 5 seconds, and again finds nothing to do" {
 	detached crashed sleep 1000 < /dev/null
 	bundle=/run/containerd/io.containerd.runtime.v2.task/default/crashed
@@ -148,7 +146,6 @@ stdin_of() {
 	[ ! -e bundle/address ]
 }
 
-# bats test_tags=kvm
 @test "with QEMUBOX_SHIM_DEBUG the log has more of what the shim does" {
 	box quiet true
 	run ! grep -q 'qbx-shim: debug' <(log)

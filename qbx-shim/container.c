@@ -30,6 +30,12 @@ bool container_runs(const struct container *c)
 	return c->init.state == PROCESS_RUNNING && !c->init.exited;
 }
 
+bool container_paused(const struct container *c)
+{
+	return (c->state >= CONTAINER_PAUSING && c->state <= CONTAINER_RESUMING) ||
+	       (c->sandbox && c->sandbox->paused);
+}
+
 void container_free(struct container *c)
 {
 	struct container **at = &c->shim->containers;
@@ -140,7 +146,7 @@ static bool may_delete(const struct container *c, struct ttrpc_call *call)
 
 	if (c->deleting)
 		why = "being deleted already";
-	else if (c->state >= CONTAINER_PAUSING && c->state <= CONTAINER_RESUMING)
+	else if (container_paused(c) && !c->init.exited)
 		why = "paused";
 	else if (c->init.state == PROCESS_STARTING || c->init.state == PROCESS_RUNNING)
 		why = "running";

@@ -70,6 +70,9 @@ void container_forget_waiters(struct container *c);
 /** container_runs() - has its first process begun and not ended? */
 bool container_runs(const struct container *c);
 
+/** container_paused() - is it paused, or on the way there or back; or does its VM stand still? */
+bool container_paused(const struct container *c);
+
 void container_delete(struct container *c, struct ttrpc_call *call);
 
 /** container_free() - and its sandbox; what still waits is answered with an error. */

@@ -55,7 +55,7 @@ static bool may_exec(struct container *c, struct ttrpc_call *call,
 			   r->exec_id, BOX_NAME_MAX);
 	else if (container_process(c, r->exec_id))
 		ttrpc_fail(call, TTRPC_ALREADY_EXISTS, "exec %s exists", r->exec_id);
-	else if (!container_runs(c) || c->state != CONTAINER_STANDING)
+	else if (!container_runs(c) || container_paused(c))
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s %s", c->id,
 			   container_runs(c) ? "is paused" : "does not run");
 	else if (n >= EXECS_MAX)

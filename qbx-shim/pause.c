@@ -101,8 +101,7 @@ static void on_frozen(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 
 void container_pause(struct container *c, struct ttrpc_call *call)
 {
-	if (c->state != CONTAINER_STANDING || c->sandbox->paused || !container_runs(c) ||
-	    !c->sandbox->control) {
+	if (container_paused(c) || !container_runs(c) || !c->sandbox->control) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s %s", c->id,
 			   container_runs(c) ? "is paused already" : "does not run");
 		return;

@@ -318,7 +318,7 @@ static bool may_start(const struct process *p)
 	const struct container *c = p->container;
 
 	return p->state == PROCESS_CREATED && !p->exited && c->state == CONTAINER_STANDING &&
-	       c->sandbox->control && (is_init(p) || container_runs(c));
+	       !c->sandbox->paused && c->sandbox->control && (is_init(p) || container_runs(c));
 }
 
 void process_start(struct process *p, struct ttrpc_call *call)

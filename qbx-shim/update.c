@@ -126,7 +126,7 @@ static struct update *update_new(struct container *c, struct ttrpc_call *call,
 
 static bool may_update(const struct container *c)
 {
-	return c->state == CONTAINER_STANDING && !c->sandbox->paused &&
+	return c->state == CONTAINER_STANDING && !container_paused(c) &&
 	       c->init.state <= PROCESS_RUNNING && !c->init.exited && c->sandbox->scale;
 }
 

@@ -100,7 +100,8 @@ all='qbx-net add qbx-fs prepare qbx-vm run qbx-vm stop qbx-fs release qbx-net de
 @test "a signal for the script reaches the command, and everything is undone" {
 	for sig in TERM HUP; do
 		rm -f "$LOG" "$T/ready"
-		"$qbx" run "$T/root" -- sh -c "trap 'exit 5' $sig; : > '$T/ready'; while :; do sleep 0.1; done" &
+		# also where the whole run ignores SIGHUP, as nohup(1) has it: a shell could not trap it then
+		env --default-signal=HUP "$qbx" run "$T/root" -- sh -c "trap 'exit 5' $sig; : > '$T/ready'; while :; do sleep 0.1; done" &
 		pid=$!
 		until [ -e "$T/ready" ]; do sleep 0.05; done
 		kill -"$sig" "$pid"

@@ -400,7 +400,10 @@ above() {
 	lower a
 	mkdir "$T/b" "$T/c"
 	mount --bind "$T/a/in-a" "$T/b"
-	refused 65 'a part of erofs' overlay overlay "lowerdir=$T/b"
+	# a directory like any other
+	prepare overlay overlay "lowerdir=$T/b"
+	mount_disk
+	same_tree "$T/b" "$T/mnt" 1
 	{ head -c 4096 /dev/zero; cat "$T/a.erofs"; } > "$T/shifted"
 	mount -t erofs -o ro,loop,offset=4096 "$T/shifted" "$T/c"
 	refused 65 'only a part of its file' overlay overlay "lowerdir=$T/c"
@@ -409,8 +412,12 @@ above() {
 @test "other file systems than EROFS" {
 	truncate -s 1M "$T/ext4"
 	mkfs.ext4 -q "$T/ext4"
-	mount -t ext4 -o ro,loop "$T/ext4" "$T/want"
-	refused 65 'mounted is ext4' overlay overlay "lowerdir=$T/want"
+	mount -t ext4 -o loop "$T/ext4" "$T/want"
+	odd_tree "$T/want"
+	prepare overlay overlay "lowerdir=$T/want"
+	mount_disk
+	same_tree "$T/want" "$T/mnt" 9
+	umount "$T/want"
 	refused 65 'not an EROFS image' erofs "$T/ext4"
 }
 

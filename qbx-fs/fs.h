@@ -11,7 +11,8 @@
  * disk read-only below an overlay whose upper directory is in its memory.
  *
  * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
- * (of a directory, as its other snapshotters have them, a tar archive, an OCI image) goes to the cache, named by what it was made of.
+ * (of a directory, as its other snapshotters have them, a tar archive, an OCI image) goes to the
+ * cache, named by what it was made of.
  */
 #ifndef QBX_FS_H
 #define QBX_FS_H
@@ -66,7 +67,7 @@ int layer_open_merged(struct layer *l, const char *path, struct qbx_err *err) _m
 /**
  * layer_of_mount() - the image behind a directory that is the root of a mounted EROFS
  * Goes by what the kernel says of the mount and of its loop device, never by the names around it.
- * Return: 1 with @l filled; 0 if @dir is something else, with @err saying what; -1 with @err.
+ * Return: 1 with @l filled; 0 if @dir is another directory; -1 with @err.
  */
 int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err) _must_check_;
 

@@ -207,10 +207,7 @@ static int mount_number(const char *dir, uint64_t *id, struct qbx_err *err)
 		return err_code(err, EX_UNAVAILABLE, "%s: this kernel does not number its mounts",
 				dir);
 	*id = sx.stx_mnt_id;
-	if (sx.stx_attributes & sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
-		return 1;
-	err_code(err, EX_DATAERR, "%s: nothing is mounted here", dir);
-	return 0;
+	return sx.stx_attributes & sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT ? 1 : 0;
 }
 
 /* The EROFS mounted there, whole; the strings of @m are in @text. Return: as layer_of_mount(). */
@@ -231,11 +228,7 @@ static int find_mount(const char *dir, char **text, struct mountinfo *m, struct 
 		err_code(err, EX_TEMPFAIL, "%s: was unmounted meanwhile", dir);
 		return -1;
 	}
-	if (!strcmp(m->fstype, "erofs") && !strcmp(m->root, "/"))
-		return 1;
-	err_code(err, EX_DATAERR, "%s: mounted is %s%s, not all of an EROFS image", dir,
-		 strcmp(m->fstype, "erofs") ? "" : "a part of ", m->fstype);
-	return 0;
+	return !strcmp(m->fstype, "erofs") && !strcmp(m->root, "/");
 }
 
 int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err)

@@ -51,7 +51,6 @@ static int add_dir(struct layers *l, const char *dir, struct qbx_err *err)
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	err_forget(err);
 	layer->directory = true;
 	layer->path = strdup(dir);
 	return layer->path ? 0 : err_sys(err, ENOMEM, "%s", dir);

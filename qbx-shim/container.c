@@ -44,6 +44,7 @@ void container_free(struct container *c)
 		at = &(*at)->next;
 	if (*at)
 		*at = c->next;
+	loop_remove(c->oom_rest);
 	sandbox_free(c->sandbox); /* first: its pending calls come back, with an error */
 	while (c->execs) {
 		struct process *p = c->execs;

@@ -52,6 +52,7 @@ struct container {
 	bool failed; /* while CREATING: it is being undone, because of */
 	struct qbx_err why;
 
+	struct watch *oom_rest;	   /* until the guest is asked again */
 	json_t *resources;	   /* what Update has said so far, or NULL; owned */
 	ProtobufCBinaryData stats; /* while PAUSED: as they were last, packed; owned */
 };

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oom.c - what the guest says of processes that were killed for want of memory */
+/*
+ * oom.c - what the guest says of processes that were killed for want of memory
+ *
+ * It is asked again a moment after each answer, so that it cannot have containerd told of one all the
+ * time. What happens meanwhile it tells then.
+ */
 #include <string.h>
 
 #include "container.h"
@@ -7,12 +12,24 @@
 #include "guest.pb-c.h"
 #include "log.h"
 
+#define REST_MS 1000u
+
+static void on_rested(void *arg)
+{
+	struct container *c = arg;
+
+	c->oom_rest = NULL;
+	if (c->sandbox->control)
+		oom_watch(c);
+}
+
 static void on_oom(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 		   const char *message)
 {
 	const Qemubox__Guest__V1__AwaitOomResponse *r =
 		(const Qemubox__Guest__V1__AwaitOomResponse *)reply;
 	struct container *c = arg;
+	struct qbx_err err = { 0 };
 
 	if (code == TTRPC_CANCELLED || code == TTRPC_UNAVAILABLE)
 		return;
@@ -22,8 +39,9 @@ static void on_oom(void *arg, enum ttrpc_code code, const ProtobufCMessage *repl
 	}
 	if (!strcmp(r->id, c->id))
 		publish_oom(c);
-	if (c->sandbox->control)
-		oom_watch(c);
+	c->oom_rest = loop_add_timer(c->shim->loop, REST_MS, on_rested, c, &err);
+	if (!c->oom_rest)
+		log_warn("task %s: OOM kills are not told any more: %s", c->id, err.msg);
 }
 
 void oom_watch(struct container *c)

@@ -75,6 +75,15 @@ log() {
 	containerd_log
 }
 
+# logged TEXT: that is in the log, or comes: it takes a way of two pipes
+logged() {
+	SECONDS=0
+	until log | grep -q "$1"; do
+		[ "$SECONDS" -lt 10 ] || { echo "not logged: $1"; return 1; }
+		sleep 0.1
+	done
+}
+
 # socket ID: where its shim listens
 socket() {
 	local address

@@ -85,8 +85,7 @@ hang_s() {
 	kill -TERM "$qemu"
 	ended quit quit
 	# the shim's own log says it too
-	log > logged
-	grep -q 'task crashed: .*signal 11 (SIGSEGV)' logged
+	logged 'task crashed: .*signal 11 (SIGSEGV)'
 }
 
 @test "a guest's kernel that panics is quoted" {
@@ -95,8 +94,7 @@ hang_s() {
 	ended panics panic
 	jq -e '.end.console | any(test("Kernel panic - not syncing"))' \
 		/var/log/qemubox/default--panics.json
-	log > logged
-	grep -q 'task panics: .*kernel panicked' logged
+	logged 'task panics: .*kernel panicked'
 	jq -e --slurpfile schema "$BATS_TEST_DIRNAME/../schema/end.json" '
 		$schema[0].properties as $p | .end
 		| (keys - ($p | keys) == []) and (.reason | IN($p.reason.enum[]))

@@ -152,7 +152,7 @@ stdin_of() {
 	containerd_stop
 	QEMUBOX_SHIM_DEBUG=1 start
 	box loud true
-	log | grep -q 'qbx-shim: debug: process [0-9]* ended with status'
+	logged 'qbx-shim: debug: process [0-9]* ended with status'
 	containerd_stop
 	start
 }

@@ -76,7 +76,7 @@ remove() {
 	run box "--log-uri=binary://$logger" bereft sh -c 'seq 1000000; echo err >&2; exit 3'
 	[ "$status" -eq 3 ]
 	[ "$(stat -c %s out)" -eq 1000 ]
-	log | grep -q "logger $logger: ended with status 9"
+	logged "logger $logger: ended with status 9"
 }
 
 @test "a file is made, appended to, and shared" {
@@ -90,7 +90,7 @@ remove() {
 @test "a file that is full is no matter to the process" {
 	run box --log-uri=file:///dev/full full sh -c 'seq 1000000; exit 5'
 	[ "$status" -eq 5 ]
-	log | grep -q 'stdout: file:///dev/full took no more'
+	logged 'stdout: file:///dev/full took no more'
 }
 
 @test "no input and no output" {
@@ -174,5 +174,5 @@ remove() {
 	[ "$status" -eq 137 ]
 	exec 6<&-
 	unwatch
-	log | grep -q 'stdout: nothing was taken for'
+	logged 'stdout: nothing was taken for'
 }

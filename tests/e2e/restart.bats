@@ -66,7 +66,6 @@ stdin_of() {
 	ctr container rm lives # the task went with the client
 }
 
-# bats test_tags=kvm
 @test "an exit while containerd was away is told when it is back, with its status and its time" {
 	mkfifo in
 	exec 6<> in

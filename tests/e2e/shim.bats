@@ -62,7 +62,6 @@ load boxes
 	[ "$output" != "$(uname -r)" ]
 }
 
-# bats test_tags=kvm
 @test "a signal ends it: 128 and its number, to every waiter" {
 	mkfifo ready
 	box waits sh -c 'echo up; exec sleep 1000' > ready &

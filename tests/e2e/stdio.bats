@@ -106,14 +106,12 @@ remove() {
 	[[ $output == *'http://localhost/log'*'neither a path nor fifo://, file:// or binary://'* ]]
 }
 
-# bats test_tags=kvm
 @test "20 MiB through cat and back" {
 	head -c $((20 << 20)) /dev/urandom > in
 	box back cat < in > out
 	[ "$(sha256sum < out)" = "$(sha256sum < in)" ]
 }
 
-# bats test_tags=kvm
 @test "a client that detaches and attaches again loses nothing, and ends no input" {
 	watch
 	mkfifo in first second

@@ -164,7 +164,6 @@ line_in() {
 	qbx-vm stop < "$BOX" > /dev/null
 }
 
-# bats test_tags=kvm
 @test "a guest that panics is quoted" {
 	mkdir -p "$T/share/kernel"
 	cp /usr/share/qemubox/kernel/* "$T/share/kernel"

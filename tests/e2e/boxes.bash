@@ -78,7 +78,7 @@ log() {
 # logged TEXT: that is in the log, or comes: it takes a way of two pipes
 logged() {
 	SECONDS=0
-	until log | grep -q "$1"; do
+	until log | grep -- "$1" > /dev/null; do # all of it is read: no SIGPIPE
 		[ "$SECONDS" -lt 10 ] || { echo "not logged: $1"; return 1; }
 		sleep 0.1
 	done

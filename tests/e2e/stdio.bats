@@ -172,5 +172,4 @@ remove() {
 	[ "$status" -eq 137 ]
 	exec 6<&-
 	unwatch
-	logged 'stdout: nothing was taken for'
 }

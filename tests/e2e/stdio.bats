@@ -158,9 +158,11 @@ remove() {
 	box stuck sh -c 'echo up; exec yes' > ready &
 	pid=$!
 	exec 6< ready
-	read -r -u 6 _
+	head -c 100000 <&6 > /dev/null # it writes as fast as it can
 	ctr=$(pgrep -f '(^|/)ctr run .* stuck ')
 	kill -STOP "$ctr"
+	fifo=$(echo /run/containerd/fifo/*/stuck-stdout)
+	while dd if=/dev/zero of="$fifo" bs=4096 count=1 oflag=nonblock 2> /dev/null; do :; done
 	SECONDS=0
 	timeout 60 ctr task kill --signal SIGKILL stuck
 	[ "$SECONDS" -lt 10 ]
@@ -172,4 +174,5 @@ remove() {
 	[ "$status" -eq 137 ]
 	exec 6<&-
 	unwatch
+	logged 'stdout: nothing was taken for'
 }

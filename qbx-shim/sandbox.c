@@ -4,11 +4,9 @@
 
 #include <cpuid.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/pidfd.h>
 
-#include "clock.h"
 #include "console.h"
 #include "end.h"
 #include "heartbeat.h"
@@ -24,11 +22,8 @@
 
 /* A chain of plugins is not interrupted half-way: its undoing could overtake it. */
 static const struct helper_spec net_add = { "qbx-net", "add", NULL, 0, 60000, 1 };
-static const struct helper_spec net_del = { "qbx-net", "del", NULL, 0, 60000, 1 };
 static const struct helper_spec fs_prepare = { "qbx-fs", "prepare", NULL, 0, 300000, 0 };
-static const struct helper_spec fs_release = { "qbx-fs", "release", NULL, 0, 60000, 0 };
 static const struct helper_spec vm_start = { "qbx-vm", "start", "--monitor=3", 0, 120000, 0 };
-static const struct helper_spec vm_stop = { "qbx-vm", "stop", NULL, 0, 30000, 0 };
 
 /* ---- the document ---- */
 
@@ -63,7 +58,7 @@ static int merge(struct sandbox *s, const json_t *doc, const char *key, struct q
 
 /* ---- losing it ---- */
 
-static void forget_vm(struct sandbox *s)
+void sandbox_forget_vm(struct sandbox *s)
 {
 	loop_remove(s->grace);
 	s->grace = NULL;
@@ -87,7 +82,7 @@ static void lost(struct sandbox *s, const struct qbx_err *err)
 	s->state = SANDBOX_LOST;
 	if (s->pidfd >= 0)
 		pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
-	forget_vm(s);
+	sandbox_forget_vm(s);
 	if (s->state ==
 	    SANDBOX_LOST) /* a call that failed just now may have made the owner go on */
 		s->ops->lost(s->arg, err);
@@ -142,75 +137,6 @@ static void on_hung(void *arg)
 	give_up(arg, END_HANG);
 }
 
-static void answered(struct sandbox_command *c, const struct qbx_err *err)
-{
-	qmp_done_fn *done = c->done;
-
-	c->done = NULL;
-	if (done)
-		done(c->arg, NULL, err);
-	else if (err)
-		log_warn("%s", err->msg);
-}
-
-static void on_clock(void *arg)
-{
-	struct sandbox *s = arg;
-
-	s->syncing = false;
-	if (s->heartbeat)
-		heartbeat_pause(s->heartbeat, s->paused);
-	answered(&s->go, NULL);
-}
-
-/* Before anything else of a guest that goes on: its clock stood still with it. */
-static void sync_clock(struct sandbox *s)
-{
-	struct qbx_err err = { 0 };
-
-	s->syncing = s->control && clock_sync(s->control, on_clock, s, &err) == 0;
-	if (err.code)
-		log_warn("%s: %s", s->box.key, err.msg);
-}
-
-static void set_paused(struct sandbox *s, bool paused)
-{
-	if (s->paused == paused)
-		return;
-	s->paused = paused;
-	if (s->control)
-		ttrpc_hold(s->control, paused);
-	if (s->heartbeat && paused)
-		heartbeat_pause(s->heartbeat, true);
-	if (!paused)
-		sync_clock(s);
-	if (s->state == SANDBOX_UP)
-		s->ops->held(s->arg, paused);
-}
-
-static void on_status(void *arg, json_t *ret, const struct qbx_err *err)
-{
-	if (!err && json_is_true(json_object_get(ret, "running")))
-		set_paused(arg, false);
-}
-
-/*
- * QEMU says that the VM was paused or goes on, or says nothing any more: then nobody can tell. It says
- * that it goes on before its devices do; when it answers the next command, they do.
- */
-static void on_monitor(void *arg, bool paused, bool gone)
-{
-	struct sandbox *s = arg;
-	struct qbx_err err = { 0 };
-
-	if (gone)
-		heartbeat_free(take_ptr(s->heartbeat));
-	if (paused || gone)
-		set_paused(s, paused);
-	else if (monitor_command(s->monitor, "query-status", on_status, s, &err) < 0)
-		log_warn("%s: %s", s->box.key, err.msg);
-}
-
 static void on_grace_over(void *arg)
 {
 	struct sandbox *s = arg;
@@ -254,8 +180,6 @@ void sandbox_kill(struct sandbox *s, const char *why)
 
 /* ---- the way up ---- */
 
-static void begin_undo(struct sandbox *s);
-
 /*
  * A helper of the way up has ended. Return: 0 if its document counts, or -1: it failed, or what it
  * was for has come to nothing meanwhile.
@@ -272,8 +196,7 @@ static int helper_came_back(struct sandbox *s, json_t *doc, const char *key,
 	else if (s->early.code)
 		err = &s->early;
 	if (s->state == SANDBOX_STOPPING) {
-		if (s->helpers == 0)
-			begin_undo(s);
+		sandbox_down_when_idle(s);
 		return -1;
 	}
 	if (err)
@@ -392,7 +315,7 @@ static int start_vm(struct sandbox *s, struct qbx_err *err)
 	struct helper_spec spec = vm_start;
 	_cleanup_close_ int theirs = -1;
 
-	s->monitor = monitor_new(s->shim->loop, &theirs, on_monitor, s, err);
+	s->monitor = monitor_new(s->shim->loop, &theirs, sandbox_on_monitor, s, err);
 	if (!s->monitor)
 		return -1;
 	spec.fd = theirs;
@@ -486,8 +409,8 @@ static void on_resized(void *arg, json_t *doc, const struct qbx_err *err)
 	struct qbx_err own = { .stage = "qbx-vm" };
 
 	s->helpers--;
-	if (s->state == SANDBOX_STOPPING && s->helpers == 0)
-		begin_undo(s);
+	if (s->state == SANDBOX_STOPPING)
+		sandbox_down_when_idle(s);
 	if (s->state != SANDBOX_UP)
 		return;
 	if (doc && merge(s, doc, "vm", &own) < 0)
@@ -508,166 +431,12 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc, str
 	return 0;
 }
 
-/* ---- standing still ---- */
-
-static void on_halted(void *arg, json_t *ret, const struct qbx_err *err)
-{
-	struct sandbox *s = arg;
-
-	(void)ret;
-	if (err)
-		set_paused(s, false);
-	answered(&s->halt, err);
-}
-
-static void on_going(void *arg, json_t *ret, const struct qbx_err *err)
-{
-	struct sandbox *s = arg;
-
-	(void)ret;
-	if (!err)
-		set_paused(s, false);
-	if (err || !s->syncing)
-		answered(&s->go, err);
-}
-
-static void command(struct sandbox *s, const char *name, qmp_done_fn *done)
-{
-	struct qbx_err err = { 0 };
-
-	if (!s->monitor)
-		err_code(&err, EX_UNAVAILABLE, "the VM is gone");
-	else if (monitor_command(s->monitor, name, done, s, &err) == 0)
-		return;
-	done(s, NULL, &err);
-}
-
-bool sandbox_may_halt(const struct sandbox *s)
-{
-	return s->guest.cid != 0;
-}
-
-void sandbox_halt(struct sandbox *s, qmp_done_fn *done, void *arg)
-{
-	s->halt = (struct sandbox_command){ done, arg };
-	set_paused(s, true);
-	command(s, "stop", on_halted);
-}
-
-void sandbox_go_on(struct sandbox *s, qmp_done_fn *done, void *arg)
-{
-	if (done)
-		s->go = (struct sandbox_command){ done, arg };
-	command(s, "cont", on_going);
-}
-
-/* ---- the way down ---- */
-
-static void undone(struct sandbox *s, const char *phase, const struct qbx_err *err)
-{
-	s->helpers--;
-	sandbox_time(s, phase, s->mark);
-	if (!err)
-		return;
-	log_error("%s: %s: %s", s->box.key, err->stage, err->msg);
-	if (!s->undo_err.code)
-		s->undo_err = *err;
-}
-
-/* Keep the last document for people, then let the box's directory go: unless it is still needed. */
-static void finish(void *arg)
-{
-	struct sandbox *s = arg;
-	struct qbx_err err = { .stage = "qbx-shim" };
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s.json", s->shim->cfg.log_dir, s->box.key);
-	if (io_mkdirs(s->shim->cfg.log_dir, 0755, &err) < 0 ||
-	    json_write_file(AT_FDCWD, path, 0600, s->box.doc, &err) < 0)
-		log_warn("the last document is not kept: %s", err.msg);
-	if (!s->undo_err.code && box_dir_remove(&s->shim->cfg, &s->box, &err) < 0)
-		s->undo_err = err;
-	s->deferred = NULL;
-	s->state = SANDBOX_DOWN;
-	s->ops->down(s->arg, s->undo_err.code ? &s->undo_err : NULL);
-}
-
-/* Never before sandbox_down() has returned, even when no helper could be started. */
-static void finish_when_undone(struct sandbox *s)
-{
-	if (s->helpers > 0)
-		return;
-	s->deferred = loop_defer(s->shim->loop, finish, s);
-	if (!s->deferred)
-		BUG("out of memory");
-}
-
-static void on_released(void *arg, json_t *doc, const struct qbx_err *err)
-{
-	struct sandbox *s = arg;
-
-	(void)doc;
-	undone(s, "release", err);
-	finish_when_undone(s);
-}
-
-static void on_deleted(void *arg, json_t *doc, const struct qbx_err *err)
-{
-	struct sandbox *s = arg;
-
-	(void)doc;
-	undone(s, "del", err);
-	finish_when_undone(s);
-}
-
-/* Start one step back; one that cannot even start counts as failed. */
-static void step_back(struct sandbox *s, const struct helper_spec *spec, helper_done_fn *done)
-{
-	struct qbx_err err = { 0 };
-
-	s->helpers++;
-	if (helper_run(&s->shim->helpers, spec, s->box.doc, done, s, &err) < 0)
-		done(s, NULL, &err);
-}
-
-static void on_stopped(void *arg, json_t *doc, const struct qbx_err *err)
-{
-	struct sandbox *s = arg;
-
-	(void)doc;
-	undone(s, "stop", err);
-	s->state = SANDBOX_UNDOING;
-	s->mark = io_now_us();
-	s->helpers++; /* this function's own hold, so that the two below finish together */
-	step_back(s, &fs_release, on_released);
-	step_back(s, &net_del, on_deleted);
-	s->helpers--;
-	finish_when_undone(s);
-}
-
-static void begin_undo(struct sandbox *s)
-{
-	s->mark = io_now_us();
-	step_back(s, &vm_stop, on_stopped);
-}
-
-void sandbox_down(struct sandbox *s)
-{
-	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_UNDOING)
-		return;
-	s->state = SANDBOX_STOPPING; /* first: calls that fail now are no news */
-	forget_vm(s);
-	memset(&s->undo_err, 0, sizeof(s->undo_err));
-	if (s->helpers == 0)
-		begin_undo(s);
-}
-
 void sandbox_free(struct sandbox *s)
 {
 	if (!s)
 		return;
 	s->state = SANDBOX_DOWN; /* calls that fail now are no news */
-	forget_vm(s);
+	sandbox_forget_vm(s);
 	loop_remove(s->deferred);
 	guest_close(&s->guest);
 	if (s->dirfd >= 0)

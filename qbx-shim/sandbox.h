@@ -143,4 +143,19 @@ void sandbox_free(struct sandbox *s);
  */
 void sandbox_time(struct sandbox *s, const char *phase, unsigned long long since);
 
+/* ---- between sandbox.c, sandbox-halt.c and sandbox-down.c ---- */
+
+/**
+ * sandbox_on_monitor() - QEMU says that the VM was paused or goes on, or says nothing any more: then
+ * nobody can tell. It says that it goes on before its devices do; when it answers the next command,
+ * they do.
+ */
+void sandbox_on_monitor(void *arg, bool paused, bool gone);
+
+/** sandbox_forget_vm() - let go of QEMU, and of the ways to its guest; it lives on. */
+void sandbox_forget_vm(struct sandbox *s);
+
+/** sandbox_down_when_idle() - while STOPPING, begin to undo, once no helper of the way up runs. */
+void sandbox_down_when_idle(struct sandbox *s);
+
 #endif

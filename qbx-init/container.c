@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cgroup.h"
+#include "etc.h"
 #include "exec.h"
 #include "io.h"
 #include "log.h"
@@ -297,7 +298,8 @@ static int write_spec(struct container *c, const Qemubox__Task__CreateRequest *r
 	if (!r->options || strcmp(r->options->type_url, GUEST_SPEC_TYPE))
 		return err_code(err, EX_DATAERR, "options hold no " GUEST_SPEC_TYPE);
 	if (spec_adapt(&s, (const char *)r->options->value.data, r->options->value.len, err) < 0 ||
-	    check_cgroup(c->vm, s.cgroup, err) < 0 || set_sysctls(s.sysctls, err) < 0)
+	    check_cgroup(c->vm, s.cgroup, err) < 0 || set_sysctls(s.sysctls, err) < 0 ||
+	    etc_mount(c->dir, s.json, err) < 0)
 		return -1;
 	memcpy(c->cgroup, s.cgroup, sizeof(c->cgroup));
 	text = json_dumps(s.json, JSON_COMPACT);
@@ -317,9 +319,9 @@ static int prepare(struct container *c, const Qemubox__Task__CreateRequest *r, s
 	/* First of all, so that the streams of a Create that fails do not stay parked. */
 	rc = process_open_io(&c->init, names, r->terminal ? c->dir : NULL, fds, err);
 	if (rc == 0)
-		rc = write_spec(c, r, err);
-	if (rc == 0)
 		rc = rootfs_mount(c->dir, r->rootfs, r->n_rootfs, err);
+	if (rc == 0)
+		rc = write_spec(c, r, err);
 	if (rc == 0)
 		rc = run_create(c, fds, err);
 	for (int i = 0; i < 3; i++)

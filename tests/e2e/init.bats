@@ -147,7 +147,7 @@ setup_file() {
 }
 
 teardown_file() {
-	guestctl shutdown "$vm"
+	guestctl shutdown "$vm" || kill "$(cat "$vm/qemu.pid")"
 	guest_end "$vm"
 	ip link del qbxtest
 }
@@ -186,6 +186,28 @@ teardown_file() {
 	[ "${lines[0]}" = "bar baz" ]
 	[ "${lines[1]}" = /tmp ]
 	[ "${lines[2]}" = "uid=1000 gid=1001 groups=7" ]
+}
+
+@test "hosts, hostname and resolv.conf: the guest's network and the container's name" {
+	run box etc cat /etc/hostname /etc/resolv.conf /etc/hosts < /dev/null
+	[ "${lines[0]}" = box ]
+	[ "${lines[1]}" = 'nameserver 192.0.2.1' ]
+	[ "${lines[2]}" = 'search example.org' ]
+	[[ $output == *$'\n127.0.0.1\tlocalhost\n'*$'\n192.0.2.2\tbox'* ]]
+	[[ $output == *$'\n2001:db8::2\tbox'* && $output != *fe80* ]]
+	run box etc-ro -c '.root.readonly = true' sh -c 'cat /etc/hostname; touch /etc/x' < /dev/null
+	[ "$status" -ne 0 ]
+	[ "${lines[0]}" = box ]
+}
+
+@test "what a specification mounts there itself stays" {
+	run box etc-own -c '.mounts += [{destination: "//etc/", type: "tmpfs", source: "tmpfs"}]' \
+		ls /etc < /dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	run box etc-one -c '.mounts += [{destination: "/etc/hostname", type: "tmpfs", source: "tmpfs"}]' \
+		sh -c 'ls /etc/hostname; cut -f2 /etc/hosts | head -1' < /dev/null
+	[ "$output" = localhost ]
 }
 
 @test "its own pid namespace, cgroup v2 and host name; no /dev of the host" {

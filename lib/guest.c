@@ -13,6 +13,12 @@
 #include "sock.h"
 
 /*
+ * vhost-device-vsock 0.3.0 loses its thread, and the VM all its connections, when the "OK" that it writes
+ * meets a socket that was closed meanwhile. So a dial that nobody wants any more is left to hear it.
+ */
+#define LINGER_MS 60000u
+
+/*
  * DIAL_CONNECT (AF_VSOCK only) -> DIAL_GREET: what must be said first is going out
  * -> DIAL_LINE (vhost-user only): "OK <port>\n" is awaited -> DIAL_TOKEN: going out
  * -> DIAL_ACK (streams only): GUEST_STREAM_OK is awaited -> done
@@ -20,11 +26,13 @@
 enum dial_state { DIAL_CONNECT, DIAL_GREET, DIAL_LINE, DIAL_TOKEN, DIAL_ACK };
 
 struct dial {
+	struct loop *loop;
 	enum dial_state state;
 	int fd;
 	int by_path; /* through vhost-device-vsock's socket */
 	unsigned port;
 	struct watch *watch, *timer;
+	bool over; /* the other side has hung up */
 	guest_dialled_fn *fn;
 	void *arg;
 	char greeting[32];
@@ -80,15 +88,49 @@ void guest_close(struct guest *g)
 		close(take_fd(&g->dirfd));
 }
 
-void guest_dial_cancel(struct dial *d)
+static void dial_free(struct dial *d)
 {
-	if (!d)
-		return;
 	loop_remove(d->watch);
 	loop_remove(d->timer);
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d);
+}
+
+static void on_heard(void *arg, uint32_t events)
+{
+	(void)events;
+	dial_free(arg);
+}
+
+static void on_never_heard(void *arg)
+{
+	struct dial *d = arg;
+
+	d->timer = NULL;
+	dial_free(d);
+}
+
+/* Nobody will be called. Return: 0, or -1 if it cannot be waited for. */
+static int linger(struct dial *d)
+{
+	struct qbx_err none = { 0 };
+
+	loop_remove(d->watch);
+	loop_remove(d->timer);
+	d->timer = NULL;
+	d->watch = loop_add_fd(d->loop, d->fd, EPOLLIN, on_heard, d, &none);
+	if (d->watch)
+		d->timer = loop_add_timer(d->loop, LINGER_MS, on_never_heard, d, &none);
+	return d->timer ? 0 : -1;
+}
+
+void guest_dial_cancel(struct dial *d)
+{
+	bool awaited = d && d->state == DIAL_LINE && d->line_len == 0 && d->fd >= 0 && !d->over;
+
+	if (d && (!awaited || linger(d) < 0))
+		dial_free(d);
 }
 
 static void finish(struct dial *d, const struct qbx_err *err)
@@ -145,6 +187,7 @@ static void read_line(struct dial *d)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
+			d->over = true;
 			fail(d, n < 0 ? errno : ECONNREFUSED, "no guest listens there");
 			return;
 		}
@@ -264,6 +307,7 @@ struct dial *guest_dial(struct loop *loop, const struct guest *g, unsigned port,
 		err_sys(err, ENOMEM, "dial guest port %u", port);
 		return NULL;
 	}
+	d->loop = loop;
 	d->port = port;
 	d->fn = fn;
 	d->arg = arg;
@@ -280,7 +324,7 @@ struct dial *guest_dial(struct loop *loop, const struct guest *g, unsigned port,
 	if (d->watch)
 		d->timer = loop_add_timer(loop, timeout_ms, on_timeout, d, err);
 	if (!d->timer) {
-		guest_dial_cancel(d);
+		dial_free(d);
 		return NULL;
 	}
 	d->state = d->by_path ? DIAL_GREET : DIAL_CONNECT;

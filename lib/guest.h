@@ -74,7 +74,10 @@ struct dial *guest_dial(struct loop *loop, const struct guest *g, unsigned port,
 			unsigned timeout_ms, guest_dialled_fn *fn, void *arg,
 			struct qbx_err *err) _must_check_;
 
-/** guest_dial_cancel() - forget it, without calling back; NULL is allowed. */
+/**
+ * guest_dial_cancel() - forget it, without calling back; NULL is allowed
+ * Its socket may stay open for a while, for the daemon's sake.
+ */
 void guest_dial_cancel(struct dial *d);
 
 #endif

@@ -55,7 +55,7 @@ struct ctl {
 	struct stream *streams[3];
 	uint32_t numbers[3];
 	int dialled, draining;
-	bool waited, deleting, broken;
+	bool dialling, lost, waited, deleting, broken;
 };
 
 static _Noreturn void fatal(const struct qbx_err *err)
@@ -455,12 +455,14 @@ static void dial_next(struct ctl *ctl);
 static void on_stream(void *arg, int fd, const struct qbx_err *failure)
 {
 	static stream_done_fn *const done[] = { on_over0, on_over1, on_over2 };
+	const struct qbx_err lost = { .msg = "the control connection is lost" };
 	struct ctl *ctl = arg;
 	struct qbx_err err = { 0 };
 	int n = ctl->dialled++, local;
 
-	if (fd < 0)
-		fatal(failure);
+	ctl->dialling = false;
+	if (fd < 0 || ctl->lost)
+		fatal(fd < 0 ? failure : &lost);
 	local = fcntl(n, F_DUPFD_CLOEXEC, 10);
 	ctl->streams[n] = n == 0 ? stream_send(ctl->loop, local, fd, done[n], ctl, &err)
 				 : stream_recv(ctl->loop, fd, local, done[n], ctl, &err);
@@ -484,6 +486,7 @@ static void dial_next(struct ctl *ctl)
 	if (!guest_dial(ctl->loop, &ctl->guest, GUEST_PORT_STREAM, ctl->numbers[n], 10000,
 			on_stream, ctl, &err))
 		fatal(&err);
+	ctl->dialling = true;
 }
 
 /* ---- the rest ---- */
@@ -698,6 +701,9 @@ static void on_lost(void *arg, struct ttrpc_conn *conn)
 
 	(void)conn;
 	ctl->conn = NULL;
+	ctl->lost = true;
+	if (ctl->dialling) /* one who leaves half-way takes the daemon along */
+		return;
 	if (ctl->status)
 		loop_stop(ctl->loop);
 	else

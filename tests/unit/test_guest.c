@@ -191,6 +191,22 @@ static void nothing_but_the_daemon_is_talked_to(void **state)
 	assert_int_equal(err.sys, ENOTSOCK);
 }
 
+/* The daemon answers when nobody waits any more: the socket is still there, and then closed. */
+static void hear_late(struct fixture *f)
+{
+	int peer = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct qbx_err err = { 0 };
+	char got[20];
+
+	assert_true(peer >= 0);
+	assert_int_equal(read(peer, got, sizeof(got)), strlen("CONNECT 1024\n"));
+	assert_int_equal(send(peer, "OK 7\n", 5, MSG_NOSIGNAL), 5);
+	assert_non_null(loop_add_timer(f->loop, 20, (loop_fn *)loop_stop, f->loop, &err));
+	assert_int_equal(loop_run(f->loop, &err), 0);
+	assert_int_equal(send(peer, "x", 1, MSG_NOSIGNAL), -1);
+	close(peer);
+}
+
 static void silence_meets_the_deadline(void **state)
 {
 	struct fixture *f = *state;
@@ -199,6 +215,21 @@ static void silence_meets_the_deadline(void **state)
 	assert_non_null(guest_dial(f->loop, &f->guest, 1024, 0, 20, dialled, f, &err));
 	assert_int_equal(loop_run(f->loop, &err), 0);
 	assert_int_equal(f->err.sys, ETIMEDOUT);
+	hear_late(f);
+}
+
+static void a_dial_that_is_cancelled_hears_the_daemon_out(void **state)
+{
+	struct fixture *f = *state;
+	struct qbx_err err = { 0 };
+	struct dial *d = guest_dial(f->loop, &f->guest, 1024, 0, 20000, dialled, f, &err);
+
+	assert_non_null(d);
+	assert_non_null(loop_add_timer(f->loop, 20, (loop_fn *)loop_stop, f->loop, &err));
+	assert_int_equal(loop_run(f->loop, &err), 0); /* as far as the greeting */
+	guest_dial_cancel(d);
+	hear_late(f);
+	assert_int_equal(f->done, 0);
 }
 
 int main(void)
@@ -214,6 +245,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_but_the_daemon_is_talked_to, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(silence_meets_the_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dial_that_is_cancelled_hears_the_daemon_out,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

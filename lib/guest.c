@@ -281,17 +281,27 @@ static int reach_daemon(const struct guest *g, int fd)
 	return -1;
 }
 
-/* A socket that is connecting, or connected. Return: descriptor, or -1 with errno. */
-static int connect_to(const struct guest *g, unsigned port)
+/* The kernel gives up after two seconds by itself, which a guest on a busy host may well need. */
+static int connect_vm(int fd, unsigned cid, unsigned port, unsigned timeout_ms)
 {
-	struct sockaddr_vm vm = { .svm_family = AF_VSOCK, .svm_cid = g->cid, .svm_port = port };
+	struct sockaddr_vm vm = { .svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port };
+	struct timeval longer = { .tv_sec = timeout_ms / 1000 + 1 };
+
+	if (setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &longer, sizeof(longer)) < 0)
+		return -1;
+	return connect(fd, (struct sockaddr *)&vm, sizeof(vm));
+}
+
+/* A socket that is connecting, or connected. Return: descriptor, or -1 with errno. */
+static int connect_to(const struct guest *g, unsigned port, unsigned timeout_ms)
+{
 	_cleanup_close_ int fd =
 		socket(g->cid ? AF_VSOCK : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int ret;
 
 	if (fd < 0)
 		return -1;
-	ret = g->cid ? connect(fd, (struct sockaddr *)&vm, sizeof(vm)) : reach_daemon(g, fd);
+	ret = g->cid ? connect_vm(fd, g->cid, port, timeout_ms) : reach_daemon(g, fd);
 	if (ret < 0 && errno != EINPROGRESS)
 		return -1;
 	return take_fd(&fd);
@@ -316,7 +326,7 @@ struct dial *guest_dial(struct loop *loop, const struct guest *g, unsigned port,
 	memcpy(d->token + GUEST_TOKEN_LEN, &number, 4);
 	d->token_len = GUEST_TOKEN_LEN + (port == GUEST_PORT_STREAM ? 4 : 0);
 	snprintf(d->greeting, sizeof(d->greeting), "CONNECT %u\n", port);
-	d->fd = connect_to(g, port);
+	d->fd = connect_to(g, port, timeout_ms);
 	if (d->fd < 0)
 		err_sys(err, errno, "dial guest port %u", port);
 	else

@@ -190,3 +190,17 @@ fails() {
 	wait "$hanging"
 	down still
 }
+
+@test "a guest that is slow to take the streams of an exec" {
+	up slow
+	qemu=$(ctr task ls | awk '$1 == "slow" { print $2 }')
+	kill -STOP "$qemu"
+	ctr task exec --exec-id late slow echo made > made 3>&- &
+	exec=$!
+	sleep 3 # longer than a connection's own patience
+	kill -0 "$exec"
+	kill -CONT "$qemu"
+	wait "$exec"
+	[ "$(cat made)" = made ]
+	down slow
+}

@@ -212,11 +212,12 @@ end_idle() {
 # for: so the VM has no vsock. Its init then gives up where it would say hello, and the kernel's last message,
 # which has a time stamp, tells how many it took since the kernel's clock began.
 measure_instructions() {
-	local words share args=() i value
+	local line words share args=() i value
 	say 'instructions'
 	share=${QEMUBOX_SHARE_DIR:-/usr/share/qemubox}/kernel
 	echo '{"qbx":1,"id":"icount"}' > "$work/icount.json"
-	eval "words=($(qbx-vm start --dry-run --box "$work/icount.json" | tail -n 1))"
+	line=$(qbx-vm start --dry-run --box "$work/icount.json" | tail -n 1)
+	eval "words=(${line##* -- })" # what confines QEMU comes before
 	for ((i = 0; i < ${#words[@]}; i++)); do
 		value=${words[i + 1]:-}
 		# Descriptors that it would be given are left out, or are files here.

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -292,13 +293,14 @@ static void on_negotiated(void *arg, json_t *ret, const struct qbx_err *err)
 struct qmp *qmp_new(struct loop *loop, int fd, qmp_event_fn *event, qmp_closed_fn *closed,
 		    void *arg, struct qbx_err *err)
 {
-	struct qmp *q = calloc(1, sizeof(*q));
+	struct qmp *q = malloc(sizeof(*q)); /* not all of it is ever touched */
 
 	if (!q) {
 		close(fd);
 		err_sys(err, ENOMEM, "QEMU's monitor");
 		return NULL;
 	}
+	memset(q, 0, offsetof(struct qmp, buf));
 	q->loop = loop;
 	q->fd = fd;
 	q->event = event;

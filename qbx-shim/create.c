@@ -2,6 +2,7 @@
 /* create.c - Create: from containerd's request to a container that stands in its VM */
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "bundle.h"
@@ -102,6 +103,7 @@ static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMes
 	m.pid = (uint32_t)c->pid;
 	publish_create(c);
 	ttrpc_reply(take_ptr(c->creating), &m.base);
+	malloc_trim(0); /* the documents of the way here were the most that it ever needs */
 }
 
 static void on_stdio(void *arg, const struct qbx_err *err)

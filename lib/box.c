@@ -24,7 +24,7 @@ static const struct {
 	{ "accel", JSON_STRING },   { "rootfs", JSON_ARRAY },	  { "spec", JSON_OBJECT },
 	{ "network", JSON_STRING }, { "net", JSON_OBJECT },	  { "fs", JSON_OBJECT },
 	{ "vm", JSON_OBJECT },	    { "shim", JSON_OBJECT },	  { "machine", JSON_STRING },
-	{ "end", JSON_OBJECT },
+	{ "end", JSON_OBJECT },	    { "networks", JSON_ARRAY },
 };
 
 static const char *type_name(json_type type)

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* add.c - qbx-net add: namespace, CNI chain, TAP */
+/* add.c - qbx-net add: namespace, networks */
 #include <errno.h>
 #include <string.h>
 
 #include "log.h"
 #include "net.h"
-#include "phase.h"
 
-/* One box on its way to a network. */
+/* One box on its way to its networks. */
 struct add {
 	struct cli *cli;
 	struct box box;
 	char path[NETNS_PATH_MAX]; /* of the namespace */
-	struct chain chain;
 	struct lease lease;
 	struct phases phases;
+	struct join join;
 };
 
 static void add_free(struct add *a)
@@ -24,33 +23,55 @@ static void add_free(struct add *a)
 	json_decref(phase_take(&a->phases));
 }
 
-/* The network that the document wants; lease.conf stays empty where there is none. */
+/* Its configuration, and whether that can do what is asked of it. Return: 1, 0: there is none, or -1. */
+static int choose_one(struct attachment *at, const struct config *cfg, bool explicit,
+		      struct qbx_err *err)
+{
+	if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
+		return -1;
+	if (at->conf.list)
+		return capability_check(at, err) < 0 ? -1 : 1;
+	if (!explicit)
+		return 0;
+	err_code(err, EX_CONFIG, "no CNI configuration in %s (*.conf, *.conflist)",
+		 cfg->cni_conf_dir);
+	return err_hint(err, "the document asks for a network");
+}
+
+/* The networks that the document wants; none where it says nothing and none is configured. */
 static int choose(struct add *a, struct qbx_err *err)
 {
-	const char *network = json_string_value(json_object_get(a->box.doc, "network"));
+	bool explicit = json_object_get(a->box.doc, "networks") != NULL;
 	const struct config *cfg = &a->cli->cfg;
 
-	if (network && !strcmp(network, "none"))
-		return 0;
-	if (network && strcmp(network, "cni") != 0)
-		return err_code(err, EX_DATAERR, "\"network\" must be \"cni\" or \"none\"");
-	if (conf_find(cfg, cfg->cni_network, &a->lease.conf, err) < 0)
+	if (networks_take(&a->lease, a->box.doc, err) < 0)
 		return -1;
-	if (!a->lease.conf.list)
-		log_warn(
-			"no network for %s: no CNI configuration in %s (*.conf, *.conflist)",
-			a->box.key, cfg->cni_conf_dir);
+	for (size_t i = 0; i < a->lease.nnets; i++) {
+		int found = choose_one(&a->lease.nets[i], cfg, explicit, err);
+
+		if (found < 0)
+			return -1;
+		if (found > 0)
+			continue;
+		log_warn("no network for %s: no CNI configuration in %s (*.conf, *.conflist)",
+			 a->box.key, cfg->cni_conf_dir);
+		lease_free(&a->lease);
+	}
 	return 0;
 }
 
 /* Every plugin must be there before the first one runs. */
-static int check_plugins(const struct chain *chain, struct qbx_err *err)
+static int check_plugins(const struct join *j, struct qbx_err *err)
 {
-	for (size_t i = 0; i < conf_count(chain->conf); i++) {
-		_cleanup_(cni_call_free) struct cni_call call = { 0 };
+	for (size_t n = 0; n < j->lease->nnets; n++) {
+		const struct chain chain = join_chain(j, n);
 
-		if (cni_prepare(chain, i, "ADD", NULL, &call, err) < 0)
-			return -1;
+		for (size_t i = 0; i < conf_count(&chain.at->conf); i++) {
+			_cleanup_(cni_call_free) struct cni_call call = { 0 };
+
+			if (cni_prepare(&chain, i, "ADD", NULL, &call, err) < 0)
+				return -1;
+		}
 	}
 	return 0;
 }
@@ -79,123 +100,13 @@ static int clear_old(struct add *a, struct qbx_err *err)
 	if (!found || a->cli->dry_run)
 		return 0;
 	log_debug("taking back what an earlier add of %s left", a->box.key);
-	return undo(cfg, a->box.key, &old, a->chain.timeout_ms, err);
-}
-
-/*
- * A plugin that says itself that it failed has cleaned up, or does so now; one that cannot do
- * either (of another version, say) must not keep the box from being forgotten.
- */
-static void take_refusal(struct add *a, size_t i)
-{
-	struct qbx_err e = { 0 };
-
-	if (cni_del(&a->chain, i, a->lease.result, &e) < 0)
-		log_debug("%s", e.msg);
-	a->lease.started = i;
-}
-
-/* The lease says that a plugin may have run before it does, and what the one before it made. */
-static int run_chain(struct add *a, struct qbx_err *err)
-{
-	struct lease *l = &a->lease;
-
-	for (size_t i = 0; i < conf_count(&l->conf); i++) {
-		json_t *result;
-		bool refused = false;
-		char phase[80];
-
-		l->started = i + 1;
-		if (lease_write(&a->cli->cfg, a->box.key, l, err) < 0 ||
-		    cni_add(&a->chain, i, l->result, &result, &refused, err) < 0) {
-			if (refused)
-				take_refusal(a, i);
-			return -1;
-		}
-		json_decref(l->result);
-		l->result = result;
-		snprintf(phase, sizeof(phase), "cni.%s", conf_type(&l->conf, i));
-		phase_mark(&a->phases, phase);
-	}
-	return 0;
-}
-
-/*
- * The guest's own address behind a TAP that the chain made. What the result says, unless that is
- * the TAP's: then one that is this box's for good, in the locally administered range (FNV-1a of the
- * key).
- */
-static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key)
-{
-	const char *said = json_string_value(json_object_get(link, "mac"));
-	unsigned long long h = 0xcbf29ce484222325ull;
-	unsigned m[5];
-	char taps[18];
-
-	if (said && strcmp(said, link_mac(tap, taps)) != 0)
-		return 0;
-	for (; *key; key++)
-		h = (h ^ (unsigned char)*key) * 0x100000001b3ull;
-	for (int i = 0; i < 5; i++)
-		m[i] = (h >> 8 * i) & 0xff;
-	return json_object_set_new(
-		link, "mac",
-		json_sprintf("02:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4]));
-}
-
-static int describe(json_t *link, struct rtnl_link *tap, struct qbx_err *err)
-{
-	if (json_object_set_new(link, "tap", json_string(rtnl_link_get_name(tap))) < 0 ||
-	    json_object_set_new(link, "mtu", json_integer((json_int_t)rtnl_link_get_mtu(tap))) < 0)
-		return err_sys(err, ENOMEM, "describe the network");
-	return 0;
-}
-
-/* A TAP of our own beside the chain's interface, whose place and address the guest takes. */
-static int join_tap(struct add *a, int ns, struct nl_sock *sock, json_t *link, struct qbx_err *err)
-{
-	_cleanup_(cleanup_linkp) struct rtnl_link *nic = link_get(sock, NET_IFNAME, err);
-	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
-	char mac[18];
-
-	if (!nic)
-		return err_wrap(err, "CNI network %s", a->lease.conf.name);
-	if (!link_mac(nic, mac)[0])
-		return err_code(err, EX_UNAVAILABLE, "CNI network %s: %s is no Ethernet interface",
-				a->lease.conf.name, NET_IFNAME);
-	a->lease.tap = true;
-	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
-		return -1;
-	tap = tap_create(ns, sock, rtnl_link_get_mtu(nic), err);
-	if (!tap || redirect_pair(sock, nic, tap, err) < 0)
-		return -1;
-	if (json_object_set_new(link, "mac", json_string(mac)) < 0)
-		return err_sys(err, ENOMEM, "describe the network");
-	return describe(link, tap, err);
-}
-
-/* Return: the guest's interface as the document has it, or NULL with @err. */
-static json_t *make_link(struct add *a, int ns, struct qbx_err *err)
-{
-	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = netns_socket(ns, err);
-	json_auto_t *link = sock ? result_link(a->lease.result, NET_IFNAME, a->box.key, err) : NULL;
-	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
-
-	if (!link)
-		return NULL;
-	tap = tap_find(sock, a->lease.result);
-	if (!tap)
-		return join_tap(a, ns, sock, link, err) < 0 ? NULL : take_ptr(link);
-	if (guest_mac(link, tap, a->box.key) < 0 || describe(link, tap, err) < 0)
-		return NULL;
-	return take_ptr(link);
+	return undo(cfg, a->box.key, &old, a->join.timeout_ms, err);
 }
 
 /* Everything that changes something. */
 static int make(struct add *a, json_t *links, struct qbx_err *err)
 {
 	_cleanup_close_ int ns = -1;
-	json_t *link;
 
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0 ||
 	    (a->lease.owned && netns_create(a->path, err) < 0))
@@ -204,28 +115,44 @@ static int make(struct add *a, json_t *links, struct qbx_err *err)
 	if (ns < 0)
 		return -1;
 	phase_mark(&a->phases, "netns");
-	if (!a->lease.conf.list)
-		return 0;
-	if (run_chain(a, err) < 0)
-		return -1;
-	link = make_link(a, ns, err);
-	if (!link)
-		return -1;
-	json_array_append_new(links, link);
-	phase_mark(&a->phases, "tap");
+	a->join.ns = ns;
+	for (size_t i = 0; i < a->lease.nnets; i++) {
+		json_t *link = join_network(&a->join, i, err);
+
+		if (!link)
+			return -1;
+		result_drop_routes(link, links);
+		json_array_append_new(links, link);
+	}
 	return 0;
+}
+
+/* What all networks say of names. */
+static json_t *join_dns(const struct lease *l, struct qbx_err *err)
+{
+	json_auto_t *dns = result_dns(NULL, err);
+
+	for (size_t i = 0; i < l->nnets; i++) {
+		json_auto_t *more = result_dns(l->nets[i].result, err);
+
+		if (!more)
+			return NULL;
+		result_join_dns(dns, more);
+	}
+	return take_ptr(dns);
 }
 
 /* The "net" key goes into lease and document; the document goes out. */
 static int answer(struct add *a, json_t *links, struct qbx_err *err)
 {
-	json_t *dns = result_dns(a->lease.result, err);
+	json_t *dns = join_dns(&a->lease, err);
+	const char *first = a->lease.nnets ? a->lease.nets[0].conf.name : NULL;
 
 	if (!dns)
 		return -1;
 	a->lease.net = json_pack("{s:s, s:b, s:s?, s:O, s:o, s:o}", "netns", a->path, "owned",
-				 a->lease.owned, "cni", a->lease.conf.name, "links", links, "dns",
-				 dns, "t_us", phase_take(&a->phases));
+				 a->lease.owned, "cni", first, "links", links, "dns", dns, "t_us",
+				 phase_take(&a->phases));
 	if (!a->lease.net || json_object_set(a->box.doc, "net", a->lease.net) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
@@ -240,7 +167,7 @@ static int make_and_answer(struct add *a, struct qbx_err *err)
 
 	if (make(a, links, err) == 0 && answer(a, links, err) == 0)
 		return 0;
-	if (undo(&a->cli->cfg, a->box.key, &a->lease, a->chain.timeout_ms, &left) < 0)
+	if (undo(&a->cli->cfg, a->box.key, &a->lease, a->join.timeout_ms, &left) < 0)
 		err_hint(err, "undoing it failed too, qbx-net del tries again: %s", left.msg);
 	return -1;
 }
@@ -253,13 +180,14 @@ static int add(struct cli *cli, struct qbx_err *err)
 	phase_begin(&a.phases);
 	if (cli_read_box(cli, &a.box, err) < 0 || choose(&a, err) < 0)
 		return -1;
-	netns_path(a.path, a.box.key);
-	a.chain = (struct chain){ .conf = &a.lease.conf,
-				  .bin_dir = cli->cfg.cni_bin_dir,
-				  .id = a.box.key,
-				  .netns = a.path,
-				  .timeout_ms = net_plugin_timeout(err) };
-	if (a.chain.timeout_ms < 0 || check_plugins(&a.chain, err) < 0)
+	a.join = (struct join){ .cfg = &cli->cfg,
+				.key = a.box.key,
+				.path = netns_path(a.path, a.box.key),
+				.lease = &a.lease,
+				.phases = &a.phases,
+				.ns = -1,
+				.timeout_ms = net_plugin_timeout(err) };
+	if (a.join.timeout_ms < 0 || check_plugins(&a.join, err) < 0)
 		return -1;
 	if (!cli->dry_run && lease_lock(&cli->cfg, a.box.key, &lock, err) < 0)
 		return -1;
@@ -267,12 +195,12 @@ static int add(struct cli *cli, struct qbx_err *err)
 		return -1;
 	phase_mark(&a.phases, "prepare");
 	if (cli->dry_run)
-		return plan_add(&a.chain, &cli->cfg, a.lease.owned, err);
+		return plan_add(&a.join, err);
 	return make_and_answer(&a, err);
 }
 
 const struct cli_verb verb_add = {
 	.name = "add",
-	.help = "make the box's network namespace, join it to a CNI network, add a TAP for the VM",
+	.help = "make the box's network namespace, join its CNI networks, add TAPs for the VM",
 	.run = add,
 };

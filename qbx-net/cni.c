@@ -46,6 +46,29 @@ static int set_env(struct cni_call *call, const char *name, const char *value)
 	return asprintf(&call->env[n], "%s=%s", name, value) < 0 ? -1 : 0;
 }
 
+/* CNI_ARGS, "K=V;K=V", of what networks_take() let pass. */
+static int set_args(struct cni_call *call, const json_t *args)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_fclose_ FILE *f = NULL;
+	const char *key, *between = "";
+	size_t len;
+	json_t *value;
+
+	if (json_object_size(args) == 0)
+		return 0;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return -1;
+	json_object_foreach ((json_t *)args, key, value) {
+		fprintf(f, "%s%s=%s", between, key, json_string_value(value));
+		between = ";";
+	}
+	if (fflush(f))
+		return -1;
+	return set_env(call, "CNI_ARGS", text);
+}
+
 /* No more than the protocol names, and the PATH that plugins find iptables in. */
 static int make_env(const struct chain *chain, struct cni_call *call)
 {
@@ -53,24 +76,39 @@ static int make_env(const struct chain *chain, struct cni_call *call)
 
 	if (set_env(call, "CNI_COMMAND", call->command) < 0 ||
 	    set_env(call, "CNI_CONTAINERID", chain->id) < 0 ||
-	    set_env(call, "CNI_IFNAME", NET_IFNAME) < 0 ||
-	    set_env(call, "CNI_PATH", chain->bin_dir) < 0 ||
+	    set_env(call, "CNI_IFNAME", chain->at->ifname) < 0 ||
+	    set_env(call, "CNI_PATH", chain->bin_dir) < 0 || set_args(call, chain->at->args) < 0 ||
 	    (chain->netns && set_env(call, "CNI_NETNS", chain->netns) < 0))
 		return -1;
 	return set_env(call, "PATH", path && path[0] ? path : DEFAULT_PATH);
 }
 
+/* Exactly those capability arguments that the plugin declares. Return: 0, or -1 without memory. */
+static int give_capabilities(json_t *input, const json_t *plugin, const json_t *caps)
+{
+	json_auto_t *given = json_object();
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)caps, name, value)
+		if (capability_declared(plugin, name) && json_object_set(given, name, value) < 0)
+			return -1;
+	json_object_del(input, "capabilities");
+	return json_object_size(given) ? json_object_set(input, "runtimeConfig", given) : 0;
+}
+
 static json_t *make_input(const struct chain *chain, size_t i, const char *command,
 			  const json_t *prev)
 {
-	json_t *plugins = json_object_get(chain->conf->list, "plugins");
-	json_t *input = json_copy(json_array_get(plugins, i));
+	const struct conf *conf = &chain->at->conf;
+	json_t *plugin = json_array_get(json_object_get(conf->list, "plugins"), i);
+	json_t *input = json_copy(plugin);
 	/* DEL learnt of prevResult in 0.4.0; no older plugin expects it there. */
-	bool given =
-		prev && (!strcmp(command, "ADD") || strcmp(chain->conf->version, "0.4.0") >= 0);
+	bool given = prev && (!strcmp(command, "ADD") || strcmp(conf->version, "0.4.0") >= 0);
 
-	if (!input || json_object_set_new(input, "name", json_string(chain->conf->name)) < 0 ||
-	    json_object_set_new(input, "cniVersion", json_string(chain->conf->version)) < 0 ||
+	if (!input || json_object_set_new(input, "name", json_string(conf->name)) < 0 ||
+	    json_object_set_new(input, "cniVersion", json_string(conf->version)) < 0 ||
+	    give_capabilities(input, plugin, chain->at->caps) < 0 ||
 	    (given && json_object_set(input, "prevResult", (json_t *)prev) < 0)) {
 		json_decref(input);
 		return NULL;
@@ -83,13 +121,13 @@ int cni_prepare(const struct chain *chain, size_t i, const char *command, const 
 {
 	memset(call, 0, sizeof(*call));
 	call->command = command;
-	call->type = conf_type(chain->conf, i);
+	call->type = conf_type(&chain->at->conf, i);
 	if (find_program(chain->bin_dir, call->type, call->path, err) < 0)
 		return -1;
 	call->input = make_input(chain, i, command, prev);
 	if (!call->input || make_env(chain, call) < 0) {
 		cni_call_free(call);
-		return err_sys(err, ENOMEM, "CNI plugin %s", conf_type(chain->conf, i));
+		return err_sys(err, ENOMEM, "CNI plugin %s", conf_type(&chain->at->conf, i));
 	}
 	return 0;
 }

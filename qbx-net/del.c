@@ -5,6 +5,35 @@
 #include "log.h"
 #include "net.h"
 
+/* The networks of a document that qbx-net has been at, each of the name that it had. */
+static int recall_networks(const json_t *doc, struct lease *l, struct qbx_err *err)
+{
+	const json_t *net = json_object_get(doc, "net");
+	json_t *links = json_object_get(net, "links"), *link;
+	size_t i;
+
+	if (networks_take(l, doc, err) < 0)
+		return -1;
+	if (!net)
+		return 0;
+	if (json_array_size(links) > NET_LINKS_MAX)
+		return err_code(err, EX_DATAERR, "net.links: more than %u", NET_LINKS_MAX);
+	while (l->nnets > json_array_size(links))
+		attachment_free(&l->nets[--l->nnets]);
+	json_array_foreach (links, i, link) {
+		const char *name = json_string_value(json_object_get(link, "name"));
+		const char *network = json_string_value(json_object_get(link, "network"));
+
+		if (!name || strlen(name) >= IFNAMSIZ)
+			return err_code(err, EX_DATAERR, "net.links: no \"name\"");
+		l->nnets = i + 1 > l->nnets ? i + 1 : l->nnets;
+		snprintf(l->nets[i].ifname, IFNAMSIZ, "%s", name);
+		l->nets[i].wanted =
+			network ? network : json_string_value(json_object_get(net, "cni"));
+	}
+	return 0;
+}
+
 /*
  * What there is to undo. Without a lease that can be read the document and the present
  * configuration must do: DEL is made to find what it is about by the container id. Without either
@@ -14,8 +43,6 @@ static int recall(const struct config *cfg, const struct box *box, struct lease 
 		  struct qbx_err *err)
 {
 	const json_t *net = json_object_get(box->doc, "net");
-	const char *network =
-		net ? json_string_value(json_object_get(net, "cni")) : cfg->cni_network;
 	int found = lease_read(cfg, box->key, l, err);
 
 	if (found > 0 || (found == 0 && !net))
@@ -25,12 +52,16 @@ static int recall(const struct config *cfg, const struct box *box, struct lease 
 		err_forget(err);
 	}
 	l->owned = !net || json_is_true(json_object_get(net, "owned"));
-	l->tap = true;
-	if (net && !network)
-		return 1;
-	if (conf_find(cfg, network, &l->conf, err) < 0)
+	if (recall_networks(box->doc, l, err) < 0)
 		return -1;
-	l->started = conf_count(&l->conf);
+	for (size_t i = 0; i < l->nnets; i++) {
+		struct attachment *at = &l->nets[i];
+
+		if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
+			return -1;
+		at->started = conf_count(&at->conf);
+		snprintf(at->tap, sizeof(at->tap), "tap%u", (unsigned)i);
+	}
 	return 1;
 }
 
@@ -39,11 +70,12 @@ static int take_back(struct cli *cli, const struct box *box, int timeout_ms, str
 	_cleanup_(lease_free) struct lease l = { 0 };
 	_cleanup_(lease_unlock) struct lease_lock lock = { .fd = -1 };
 	char path[NETNS_PATH_MAX];
-	struct chain chain = { .conf = &l.conf,
-			       .bin_dir = cli->cfg.cni_bin_dir,
-			       .id = box->key,
-			       .netns = netns_path(path, box->key),
-			       .timeout_ms = timeout_ms };
+	const struct join j = { .cfg = &cli->cfg,
+				.key = box->key,
+				.path = netns_path(path, box->key),
+				.lease = &l,
+				.ns = -1,
+				.timeout_ms = timeout_ms };
 	struct qbx_err left = { 0 };
 	int found;
 
@@ -53,7 +85,7 @@ static int take_back(struct cli *cli, const struct box *box, int timeout_ms, str
 	if (found == 0)
 		return 0;
 	if (cli->dry_run)
-		return found < 0 ? -1 : plan_del(&chain, &cli->cfg, &l, err);
+		return found < 0 ? -1 : plan_del(&j, err);
 	if (undo(&cli->cfg, box->key, &l, timeout_ms, &left) < 0 && found > 0)
 		*err = left;
 	return err->code ? -1 : 0;

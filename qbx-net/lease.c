@@ -10,7 +10,8 @@
 #include "json.h"
 #include "net.h"
 
-#define LEASE_VERSION 1
+#define LEASE_VERSION 2
+#define LEASE_OLD 1 /* of the one network eth0, with the TAP tap0; still undone */
 
 /* A lease on its way to its name; a fixed one, to be found again after kill -9. */
 #define NEW ".json.new"
@@ -25,37 +26,92 @@ static int lease_path(const struct config *cfg, const char *key, const char *end
 
 void lease_free(struct lease *l)
 {
-	conf_free(&l->conf);
-	json_decref(l->result);
+	for (size_t i = 0; i < l->nnets; i++)
+		attachment_free(&l->nets[i]);
 	json_decref(l->net);
 	memset(l, 0, sizeof(*l));
 }
 
-static int lease_from_json(struct lease *l, const json_t *j, const char *path, struct qbx_err *err)
+static int copy_name(char to[IFNAMSIZ], const char *name, struct qbx_err *err)
 {
-	json_t *list = NULL, *result = NULL, *net = NULL;
-	const char *conf_path = "";
+	if (strlen(name) >= IFNAMSIZ)
+		return err_code(err, EX_DATAERR, "\"%.20s\" is no name of an interface", name);
+	memcpy(to, name, strlen(name) + 1);
+	return 0;
+}
+
+static int attachment_from_json(struct attachment *at, const json_t *j, struct qbx_err *err)
+{
+	const char *ifname, *tap = "", *conf_path = "";
+	json_t *list, *caps = NULL, *args = NULL, *result = NULL;
 	json_int_t started;
-	int version, owned, tap;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s:b, s:I, s?s, s?o, s?o, s?o}", "lease",
-			   &version, "owned", &owned, "tap", &tap, "started", &started, "conf_path",
-			   &conf_path, "conf", &list, "result", &result, "net", &net) < 0)
-		return err_code(err, EX_DATAERR, "%s: %s", path, je.text);
-	if (version != LEASE_VERSION)
-		return err_code(err, EX_DATAERR, "%s: lease version %d, only %d is understood",
-				path, version, LEASE_VERSION);
-	if (list && conf_take(&l->conf, json_incref(list), conf_path, err) < 0)
-		return err_wrap(err, "%s", path);
-	if (started < 0 || (size_t)started > conf_count(&l->conf))
-		return err_code(err, EX_DATAERR, "%s: \"started\" is out of range", path);
-	l->owned = owned;
-	l->tap = tap;
-	l->started = (size_t)started;
-	l->result = json_incref(result);
-	l->net = json_incref(net);
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s:o, s:I, s?o, s?o, s?o}",
+			   "ifname", &ifname, "tap", &tap, "conf_path", &conf_path, "conf", &list,
+			   "started", &started, "caps", &caps, "args", &args, "result",
+			   &result) < 0)
+		return err_code(err, EX_DATAERR, "%s", je.text);
+	if (copy_name(at->ifname, ifname, err) < 0 || copy_name(at->tap, tap, err) < 0 ||
+	    conf_take(&at->conf, json_incref(list), conf_path, err) < 0)
+		return -1;
+	if (started < 0 || (size_t)started > conf_count(&at->conf))
+		return err_code(err, EX_DATAERR, "\"started\" is out of range");
+	at->started = (size_t)started;
+	at->caps = json_incref(caps);
+	at->args = json_incref(args);
+	at->result = json_incref(result);
 	return 0;
+}
+
+static int nets_from_json(struct lease *l, const json_t *nets, struct qbx_err *err)
+{
+	json_t *j;
+	size_t i;
+
+	if (!json_is_array(nets) || json_array_size(nets) > NET_LINKS_MAX)
+		return err_code(err, EX_DATAERR, "\"networks\" must be an array of at most %u",
+				NET_LINKS_MAX);
+	json_array_foreach ((json_t *)nets, i, j)
+		if (attachment_from_json(&l->nets[l->nnets++], j, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The first version had these keys in the lease itself. */
+static int old_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
+{
+	json_auto_t *one = json_copy((json_t *)j);
+	json_t *tap = json_object_get(j, "tap");
+
+	if (!json_is_boolean(tap) || !json_is_integer(json_object_get(j, "started")))
+		return err_code(err, EX_DATAERR, "\"tap\" or \"started\" is missing");
+	if (!json_object_get(j, "conf"))
+		return json_integer_value(json_object_get(j, "started"))
+			       ? err_code(err, EX_DATAERR, "\"started\" is out of range")
+			       : 0;
+	json_object_set_new(one, "ifname", json_string(NET_IFNAME));
+	json_object_set_new(one, "tap", json_string(json_is_true(tap) ? "tap0" : ""));
+	return attachment_from_json(&l->nets[l->nnets++], one, err);
+}
+
+static int lease_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
+{
+	json_t *nets = NULL, *net = NULL;
+	int version, owned;
+	json_error_t je;
+
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?o, s?o}", "lease", &version, "owned",
+			   &owned, "networks", &nets, "net", &net) < 0)
+		return err_code(err, EX_DATAERR, "%s", je.text);
+	l->owned = owned;
+	l->net = json_incref(net);
+	if (version == LEASE_VERSION)
+		return nets_from_json(l, nets, err);
+	if (version == LEASE_OLD)
+		return old_from_json(l, j, err);
+	return err_code(err, EX_DATAERR, "lease version %d, only %d and %d are understood", version,
+			LEASE_OLD, LEASE_VERSION);
 }
 
 int lease_read(const struct config *cfg, const char *key, struct lease *l, struct qbx_err *err)
@@ -71,33 +127,54 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 		err_forget(err);
 		return 0;
 	}
-	if (!j || lease_from_json(l, j, path, err) < 0) {
+	if (j && lease_from_json(l, j, err) < 0) {
+		err_wrap(err, "%s", path);
+		json_decref(take_ptr(j));
+	}
+	if (!j) {
 		lease_free(l);
 		return err_hint(err, "qbx-net del goes by the present configuration instead");
 	}
 	return 1;
 }
 
+static json_t *attachment_to_json(const struct attachment *at)
+{
+	return json_pack("{s:s, s:s, s:s, s:O, s:I, s:O*, s:O*, s:O*}", "ifname", at->ifname, "tap",
+			 at->tap, "conf_path", at->conf.path, "conf", at->conf.list, "started",
+			 (json_int_t)at->started, "caps", at->caps, "args", at->args, "result",
+			 at->result);
+}
+
+static json_t *lease_to_json(const struct lease *l)
+{
+	json_auto_t *nets = json_array();
+
+	for (size_t i = 0; i < l->nnets; i++)
+		if (json_array_append_new(nets, attachment_to_json(&l->nets[i])) < 0)
+			return NULL;
+	return json_pack("{s:i, s:b, s:O, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
+			 "networks", nets, "net", l->net);
+}
+
 int lease_write(const struct config *cfg, const char *key, const struct lease *l,
 		struct qbx_err *err)
 {
 	_cleanup_close_ int fd = -1;
-	json_auto_t *j = NULL;
+	json_auto_t *j = lease_to_json(l);
 	char path[PATH_MAX], new[PATH_MAX];
 
 	if (lease_path(cfg, key, ".json", path, err) < 0 || lease_path(cfg, key, NEW, new, err) < 0)
 		return -1;
-	j = json_pack("{s:i, s:b, s:b, s:I, s:O*, s:O*, s:O*}", "lease", LEASE_VERSION, "owned",
-		      l->owned, "tap", l->tap, "started", (json_int_t)l->started, "conf",
-		      l->conf.list, "result", l->result, "net", l->net);
-	if (!j ||
-	    (l->conf.list && json_object_set_new(j, "conf_path", json_string(l->conf.path)) < 0))
+	if (!j)
 		return err_sys(err, ENOMEM, "write %s", path);
 	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(err, errno, "create %s", new);
-	if (json_write_fd(fd, j, new, err) < 0)
+	if (json_write_fd(fd, j, new, err) < 0) {
+		unlink(new);
 		return -1;
+	}
 	return rename(new, path) < 0 ? err_sys(err, errno, "write %s", path) : 0;
 }
 

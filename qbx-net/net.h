@@ -4,10 +4,10 @@
  *
  * Theory of Operation
  *
- * A box has a network namespace of its own, /run/netns/<key>. The CNI chain puts an interface eth0
- * in it, and qbx-net a TAP beside that, for the VM: whatever arrives on one is sent out of the
- * other before the namespace's own stack sees it, so the guest takes the place, and the MAC, of
- * eth0.
+ * A box has a network namespace of its own, /run/netns/<key>, and joins any of a few networks. Each
+ * one's CNI chain puts an interface in it, eth0 say, and qbx-net a TAP beside that, for the VM:
+ * whatever arrives on one is sent out of the other before the namespace's own stack sees it, so the
+ * guest takes the place, and the MAC, of eth0.
  *
  * The lease is what undoing needs. It is on disk before the first thing is made, and grows before
  * each plugin starts; so whenever this process dies, the lease names all that there may be. Undoing
@@ -27,9 +27,10 @@
 #include "cli.h"
 #include "config.h"
 #include "err.h"
+#include "phase.h"
 
-#define NET_IFNAME "eth0"      /* what the chain makes (CNI_IFNAME); its name in the guest */
-#define NET_TAP "tap0"	       /* the TAP that we make ourselves */
+#define NET_LINKS_MAX 4u       /* networks of a box: as many as qbx-vm gives a guest interfaces */
+#define NET_IFNAME "eth0"      /* of the only network, unless the document says otherwise */
 #define NETNS_DIR "/run/netns" /* where ip-netns(8) and others look */
 #define NETNS_PATH_MAX (sizeof(NETNS_DIR "/") + BOX_KEY_MAX)
 
@@ -80,11 +81,54 @@ void conf_free(struct conf *conf);
 size_t conf_count(const struct conf *conf);		  /* plugins in the chain */
 const char *conf_type(const struct conf *conf, size_t i); /* the i-th one's type */
 
+/* networks.c, capability.c: no system calls */
+
+/* A box and one network that it joins, or has joined. */
+struct attachment {
+	const char *wanted;    /* the network's name in the document, borrowed; NULL: the default */
+	char ifname[IFNAMSIZ]; /* what the chain makes (CNI_IFNAME); its name in the guest */
+	char tap[IFNAMSIZ];    /* there may be a TAP of ours of this name; "": not yet */
+	json_t *caps, *args;   /* capability arguments, CNI_ARGS: objects, or NULL; owned */
+	struct conf conf;      /* as it was at add */
+	size_t started;	       /* this many plugins of the chain may have run */
+	json_t *result;	       /* of the last that finished, or NULL; owned */
+};
+
+/** attachment_free() - also fit for _cleanup_(attachment_free). */
+void attachment_free(struct attachment *at);
+
+struct lease;
+
+/**
+ * networks_take() - which networks a document wants, into l->nets, without their configurations
+ * Format: "networks" in qbx-json(7).
+ * Return: 0, or -1 with @err (EX_DATAERR).
+ */
+int networks_take(struct lease *l, const json_t *doc, struct qbx_err *err) _must_check_;
+
+/**
+ * capability_take() - a capability argument of that name into the object @caps, checked
+ * Return: 1, 0 if no capability has that name, or -1 with @err (EX_DATAERR).
+ */
+int capability_take(json_t *caps, const char *name, json_t *value,
+		    struct qbx_err *err) _must_check_;
+
+/** capability_declared() - does a plugin's configuration say that it takes it? */
+bool capability_declared(const json_t *plugin, const char *name);
+
+/**
+ * capability_check() - does the network do what was asked of it?
+ * What no plugin declares and nobody would miss (names, and what only some hosts know) is passed over,
+ * as libcni does with all.
+ * Return: 0, or -1 with @err (EX_CONFIG).
+ */
+int capability_check(const struct attachment *at, struct qbx_err *err) _must_check_;
+
 /* cni.c */
 
 /* How the plugins of a chain are called. All borrowed. */
 struct chain {
-	const struct conf *conf;
+	const struct attachment *at;
 	const char *bin_dir; /* colon-separated */
 	const char *id;	     /* CNI_CONTAINERID */
 	const char *netns;   /* NULL: gone, which DEL allows */
@@ -140,6 +184,12 @@ json_t *result_link(const json_t *result, const char *ifname, const char *id,
 /** result_dns() - new {"nameservers", "search"}, or NULL with @err. */
 json_t *result_dns(const json_t *result, struct qbx_err *err) _must_check_;
 
+/** result_join_dns() - what @more has and @dns has not goes to its end, as far as there is room. */
+void result_join_dns(json_t *dns, const json_t *more);
+
+/** result_drop_routes() - remove @link's routes to where one of @links goes already. */
+void result_drop_routes(json_t *link, const json_t *links);
+
 /** result_inside() - names of interfaces in a sandbox, borrowed from @result. Return: how many. */
 size_t result_inside(const json_t *result, const char **names, size_t max);
 
@@ -157,12 +207,10 @@ char *result_ascii(char *buf, size_t size, const char *text);
 
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
-	bool owned;	  /* the namespace is of our making */
-	bool tap;	  /* there may be a TAP of ours in it */
-	struct conf conf; /* as it was at add; list NULL without network */
-	size_t started;	  /* this many plugins of the chain may have run */
-	json_t *result;	  /* of the last that finished, or NULL; owned */
-	json_t *net;	  /* what add answered, or NULL while it had not; owned */
+	bool owned; /* the namespace is of our making */
+	struct attachment nets[NET_LINKS_MAX];
+	size_t nnets;
+	json_t *net; /* what add answered, or NULL while it had not; owned */
 };
 
 /** lease_free() - also fit for _cleanup_(lease_free). */
@@ -242,15 +290,15 @@ bool link_is_tap(struct rtnl_link *link);
 /* tap.c */
 
 /**
- * tap_create() - a persistent TAP called NET_TAP in the namespace, up
+ * tap_create() - a persistent TAP called @name in the namespace, up
  * Frames carry a virtio-net header, so that offloads pass from one guest to another.
  * Return: the link, rtnl_link_put(), or NULL with @err.
  */
-struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu,
+struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, unsigned mtu,
 			     struct qbx_err *err) _must_check_;
 
 /** tap_remove() - Return: 0 (also when absent), or -1 with @err. */
-int tap_remove(int ns, struct qbx_err *err) _must_check_;
+int tap_remove(int ns, const char *name, struct qbx_err *err) _must_check_;
 
 /** tap_find() - the TAP that the chain itself made, by its result; NULL, without @err, for none. */
 struct rtnl_link *tap_find(struct nl_sock *sock, const json_t *result);
@@ -261,6 +309,37 @@ struct rtnl_link *tap_find(struct nl_sock *sock, const json_t *result);
 int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b,
 		  struct qbx_err *err) _must_check_;
 
+/* join.c */
+
+/* A box on its way to its networks. All borrowed. */
+struct join {
+	const struct config *cfg;
+	const char *key, *path; /* path: of the namespace */
+	struct lease *lease;
+	struct phases *phases;
+	int ns; /* descriptor of the namespace */
+	int timeout_ms;
+};
+
+/** join_chain() - how the plugins of the @i-th network are called. */
+struct chain join_chain(const struct join *j, size_t i);
+
+/**
+ * join_network() - run the chain of the @i-th network, and see to a TAP
+ * The lease is written before whatever is made. Undoing is the caller's.
+ * Return: the guest's interface as the document has it, a new reference, or NULL with @err.
+ */
+json_t *join_network(const struct join *j, size_t i, struct qbx_err *err) _must_check_;
+
+/* standin.c */
+
+/**
+ * standin_create() - a namespace at @path that looks, to a plugin, like the one that has gone
+ * The lease then owns it. Not having it is no error: DEL must do without.
+ * Return: descriptor that the caller closes, or -1.
+ */
+int standin_create(const struct config *cfg, const char *key, const char *path, struct lease *l);
+
 /* undo.c */
 
 /**
@@ -268,13 +347,11 @@ int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b
  * Goes on after a failure and reports the first one. The lease then stays, so that del can be tried
  * again: an address may still be taken.
  */
-int undo(const struct config *cfg, const char *key, const struct lease *l, int timeout_ms,
+int undo(const struct config *cfg, const char *key, struct lease *l, int timeout_ms,
 	 struct qbx_err *err) _must_check_;
 
 /* plan.c: --dry-run */
-int plan_add(const struct chain *chain, const struct config *cfg, bool owned,
-	     struct qbx_err *err) _must_check_;
-int plan_del(const struct chain *chain, const struct config *cfg, const struct lease *l,
-	     struct qbx_err *err) _must_check_;
+int plan_add(const struct join *j, struct qbx_err *err) _must_check_;
+int plan_del(const struct join *j, struct qbx_err *err) _must_check_;
 
 #endif

@@ -55,42 +55,52 @@ static int finish(struct qbx_err *err)
 	return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 }
 
-int plan_add(const struct chain *chain, const struct config *cfg, bool owned, struct qbx_err *err)
+static int plan_network(const struct join *j, size_t i, struct qbx_err *err)
 {
-	const char *ns = chain->id;
-	size_t n = conf_count(chain->conf);
+	const struct attachment *at = &j->lease->nets[i];
+	const struct chain chain = join_chain(j, i);
+	const char *ns = j->key;
+	char tap[IFNAMSIZ];
 
-	printf("# lease %s/leases/%s.json\n", cfg->state_dir, chain->id);
-	if (owned)
-		printf("ip netns add %s\nip -n %s link set lo up\n", ns, ns);
-	if (n > 0)
-		printf("# network %s, CNI %s, of %s; each result is the next one's prevResult\n",
-		       chain->conf->name, chain->conf->version, chain->conf->path);
-	for (size_t i = 0; i < n; i++)
-		if (print_call(chain, i, "ADD", NULL, err) < 0)
+	snprintf(tap, sizeof(tap), "tap%u", (unsigned)i);
+	printf("# network %s, CNI %s, of %s; each result is the next one's prevResult\n",
+	       at->conf.name, at->conf.version, at->conf.path);
+	for (size_t p = 0; p < conf_count(&at->conf); p++)
+		if (print_call(&chain, p, "ADD", NULL, err) < 0)
 			return -1;
-	if (n > 0) {
-		printf("# unless the chain made a TAP itself\n");
-		printf("ip netns exec %s ip tuntap add dev " NET_TAP " mode tap vnet_hdr\n", ns);
-		printf("ip -n %s link set " NET_TAP " addrgenmode none mtu MTU-OF-" NET_IFNAME
-		       " up\n",
-		       ns);
-		print_redirect(ns, NET_IFNAME, NET_TAP);
-		print_redirect(ns, NET_TAP, NET_IFNAME);
-	}
+	printf("# unless the chain made a TAP itself\n");
+	printf("ip netns exec %s ip tuntap add dev %s mode tap vnet_hdr\n", ns, tap);
+	printf("ip -n %s link set %s addrgenmode none mtu MTU-OF-%s up\n", ns, tap, at->ifname);
+	print_redirect(ns, at->ifname, tap);
+	print_redirect(ns, tap, at->ifname);
+	return 0;
+}
+
+int plan_add(const struct join *j, struct qbx_err *err)
+{
+	printf("# lease %s/leases/%s.json\n", j->cfg->state_dir, j->key);
+	if (j->lease->owned)
+		printf("ip netns add %s\nip -n %s link set lo up\n", j->key, j->key);
+	for (size_t i = 0; i < j->lease->nnets; i++)
+		if (plan_network(j, i, err) < 0)
+			return -1;
 	return finish(err);
 }
 
-int plan_del(const struct chain *chain, const struct config *cfg, const struct lease *l,
-	     struct qbx_err *err)
+int plan_del(const struct join *j, struct qbx_err *err)
 {
-	if (l->tap)
-		printf("ip -n %s link del " NET_TAP "\n", chain->id);
-	for (size_t i = l->started; i-- > 0;)
-		if (print_call(chain, i, "DEL", l->result, err) < 0)
-			return -1;
-	if (l->owned)
-		printf("ip netns del %s\n", chain->id);
-	printf("rm -f %s/leases/%s.json\n", cfg->state_dir, chain->id);
+	for (size_t i = j->lease->nnets; i-- > 0;) {
+		const struct attachment *at = &j->lease->nets[i];
+		const struct chain chain = join_chain(j, i);
+
+		if (at->tap[0])
+			printf("ip -n %s link del %s\n", j->key, at->tap);
+		for (size_t p = at->started; p-- > 0;)
+			if (print_call(&chain, p, "DEL", at->result, err) < 0)
+				return -1;
+	}
+	if (j->lease->owned)
+		printf("ip netns del %s\n", j->key);
+	printf("rm -f %s/leases/%s.json\n", j->cfg->state_dir, j->key);
 	return finish(err);
 }

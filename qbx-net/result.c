@@ -6,85 +6,25 @@
  * differ in keys that do not matter here. Keys that are not known are passed over, as the
  * specification grows; values that are known must be what they should be, and few.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
+#include "address.h"
 #include "net.h"
 
 #define ADDRESSES_MAX 32
 #define ROUTES_MAX 128
 #define NAMESERVERS_MAX 8
 #define SEARCH_MAX 32
-#define DOMAIN_MAX 253 /* bytes of a domain name */
 
 /* The error codes of the specification that say more than "failed". */
 enum { CNI_ERR_VERSION = 1, CNI_ERR_CONFIG = 7, CNI_ERR_TRY_AGAIN = 11 };
-
-/* An address with or without its prefix. */
-struct ip {
-	int family;
-	unsigned char bytes[16];
-	unsigned prefix;
-};
 
 static int bad(struct qbx_err *err, const char *what, size_t i)
 {
 	return err_code(err, EX_UNAVAILABLE, "CNI result: %s of entry %zu is not valid", what,
 			i + 1);
-}
-
-static int ip_parse(const char *text, struct ip *ip)
-{
-	memset(ip, 0, sizeof(*ip));
-	ip->family = text && strchr(text, ':') ? AF_INET6 : AF_INET;
-	ip->prefix = ip->family == AF_INET6 ? 128 : 32;
-	return text && inet_pton(ip->family, text, ip->bytes) == 1 ? 0 : -1;
-}
-
-static int cidr_parse(const char *text, struct ip *ip)
-{
-	char address[INET6_ADDRSTRLEN];
-	const char *slash = text ? strchr(text, '/') : NULL;
-	size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
-	unsigned prefix = 0;
-
-	if (!slash || (size_t)(slash - text) >= sizeof(address) || digits < 1 || digits > 3 ||
-	    slash[1 + digits])
-		return -1;
-	memcpy(address, text, (size_t)(slash - text));
-	address[slash - text] = '\0';
-	if (ip_parse(address, ip) < 0)
-		return -1;
-	for (const char *p = slash + 1; *p; p++)
-		prefix = prefix * 10 + (unsigned)(*p - '0');
-	if (prefix > ip->prefix)
-		return -1;
-	ip->prefix = prefix;
-	return 0;
-}
-
-/* Clear the bits after the prefix: the kernel takes no route that has any. */
-static void ip_mask(struct ip *ip)
-{
-	for (unsigned bit = ip->prefix; bit < sizeof(ip->bytes) * 8; bit++)
-		ip->bytes[bit / 8] &= (unsigned char)~(0x80u >> (bit % 8));
-}
-
-static json_t *ip_text(const struct ip *ip)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	return json_string(inet_ntop(ip->family, ip->bytes, text, sizeof(text)));
-}
-
-static json_t *cidr_text(const struct ip *ip)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	return json_sprintf("%s/%u", inet_ntop(ip->family, ip->bytes, text, sizeof(text)),
-			    ip->prefix);
 }
 
 static const char *string_at(const json_t *object, const char *key)
@@ -184,20 +124,6 @@ static int take_routes(const json_t *result, json_t *routes, const struct ip gw[
 	return 0;
 }
 
-/* Six bytes that one station may have; normalised to lower case. */
-static json_t *mac_text(const char *text)
-{
-	unsigned m[6];
-	int end = -1;
-
-	if (strlen(text) != 17 || strspn(text, "0123456789abcdefABCDEF:") != 17 ||
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5],
-		   &end) != 6 ||
-	    end != 17 || (m[0] & 1) || !(m[0] | m[1] | m[2] | m[3] | m[4] | m[5]))
-		return NULL;
-	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-}
-
 json_t *result_link(const json_t *result, const char *ifname, const char *id, struct qbx_err *err)
 {
 	json_int_t which = find_interface(result, ifname, id);
@@ -218,16 +144,6 @@ json_t *result_link(const json_t *result, const char *ifname, const char *id, st
 	if (!link)
 		err_sys(err, ENOMEM, "CNI result");
 	return link;
-}
-
-static bool domain_ok(const char *s)
-{
-	size_t len = strlen(s);
-
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)s[i]) && !strchr("._-", s[i]))
-			return false;
-	return len > 0 && len <= DOMAIN_MAX;
 }
 
 static int take_search(const json_t *dns, json_t *search, struct qbx_err *err)
@@ -267,6 +183,55 @@ json_t *result_dns(const json_t *result, struct qbx_err *err)
 	if (take_search(dns, search, err) < 0)
 		return NULL;
 	return json_pack("{s:O, s:O}", "nameservers", servers, "search", search);
+}
+
+static bool holds(const json_t *array, const json_t *text)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach ((json_t *)array, i, e)
+		if (json_equal(e, text))
+			return true;
+	return false;
+}
+
+static void append_new(json_t *to, const json_t *from, size_t max)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach ((json_t *)from, i, e)
+		if (json_array_size(to) < max && !holds(to, e))
+			json_array_append(to, e);
+}
+
+void result_join_dns(json_t *dns, const json_t *more)
+{
+	append_new(json_object_get(dns, "nameservers"), json_object_get(more, "nameservers"),
+		   NAMESERVERS_MAX);
+	append_new(json_object_get(dns, "search"), json_object_get(more, "search"), SEARCH_MAX + 1);
+}
+
+static bool leads_to(const json_t *links, const json_t *dst)
+{
+	json_t *link, *route;
+	size_t i, r;
+
+	json_array_foreach ((json_t *)links, i, link)
+		json_array_foreach (json_object_get(link, "routes"), r, route)
+			if (json_equal(json_object_get(route, "dst"), dst))
+				return true;
+	return false;
+}
+
+void result_drop_routes(json_t *link, const json_t *links)
+{
+	json_t *routes = json_object_get(link, "routes");
+
+	for (size_t i = json_array_size(routes); i-- > 0;)
+		if (leads_to(links, json_object_get(json_array_get(routes, i), "dst")))
+			json_array_remove(routes, i);
 }
 
 char *result_ascii(char *buf, size_t size, const char *text)

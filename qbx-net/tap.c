@@ -25,23 +25,25 @@ static void hush_ipv6(struct nl_sock *sock, struct rtnl_link *tap)
 	if (rc == 0)
 		rc = rtnl_link_change(sock, tap, change, 0);
 	if (rc < 0) /* a kernel without IPv6 */
-		log_debug("no IPv6 address on " NET_TAP ": %s", nl_geterror(rc));
+		log_debug("no IPv6 address on %s: %s", rtnl_link_get_name(tap), nl_geterror(rc));
 }
 
-struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu, struct qbx_err *err)
+struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, unsigned mtu,
+			     struct qbx_err *err)
 {
 	_cleanup_close_ int fd = netns_open_file(ns, "/dev/net/tun", O_RDWR, err);
 	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
-	struct ifreq ifr = { .ifr_name = NET_TAP };
+	struct ifreq ifr = { 0 };
 
 	if (fd < 0)
 		return NULL;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
-		err_sys(err, errno, "create " NET_TAP);
+		err_sys(err, errno, "create %s", name);
 		return NULL;
 	}
-	tap = link_get(sock, NET_TAP, err);
+	tap = link_get(sock, name, err);
 	if (!tap)
 		return NULL;
 	hush_ipv6(sock, tap);
@@ -49,13 +51,13 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, unsigned mtu, struct 
 		return NULL;
 	/* Last, as until now closing the descriptor takes the device away. */
 	if (ioctl(fd, TUNSETPERSIST, 1) < 0) {
-		err_sys(err, errno, "keep " NET_TAP);
+		err_sys(err, errno, "keep %s", name);
 		return NULL;
 	}
-	return link_get(sock, NET_TAP, err); /* as it is by now */
+	return link_get(sock, name, err); /* as it is by now */
 }
 
-int tap_remove(int ns, struct qbx_err *err)
+int tap_remove(int ns, const char *name, struct qbx_err *err)
 {
 	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = netns_socket(ns, err);
 	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
@@ -64,7 +66,7 @@ int tap_remove(int ns, struct qbx_err *err)
 
 	if (!sock)
 		return -1;
-	tap = link_get(sock, NET_TAP, &none);
+	tap = link_get(sock, name, &none);
 	if (!tap && none.sys == ENODEV)
 		return 0;
 	if (!tap) {
@@ -73,7 +75,7 @@ int tap_remove(int ns, struct qbx_err *err)
 	}
 	rc = rtnl_link_delete(sock, tap);
 	if (rc < 0 && rc != -NLE_NODEV)
-		return err_code(err, EX_UNAVAILABLE, "remove " NET_TAP ": %s", nl_geterror(rc));
+		return err_code(err, EX_UNAVAILABLE, "remove %s: %s", name, nl_geterror(rc));
 	return 0;
 }
 

@@ -14,43 +14,41 @@ static void note(struct qbx_err *first, const struct qbx_err *e)
 		*first = *e;
 }
 
-/* Return: is the namespace still there? */
-static bool undo_tap(const char *path, const struct lease *l, struct qbx_err *first)
+/* One network, last plugin first. */
+static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 {
+	const struct attachment *at = &j->lease->nets[i];
+	struct chain chain = join_chain(j, i);
 	struct qbx_err e = { 0 };
-	_cleanup_close_ int ns = netns_open(path, &e);
 
-	bool failed = ns < 0 ? e.sys != ENOENT : l->tap && tap_remove(ns, &e) < 0;
-
-	if (failed)
+	if (j->ns < 0)
+		chain.netns = NULL;
+	else if (at->tap[0] && tap_remove(j->ns, at->tap, &e) < 0)
 		note(first, &e);
-	return ns >= 0;
-}
-
-/* Last plugin first. */
-static void undo_chain(const struct chain *chain, const struct lease *l, struct qbx_err *first)
-{
-	for (size_t i = l->started; i-- > 0;) {
-		struct qbx_err e = { 0 };
-
-		if (cni_del(chain, i, l->result, &e) < 0)
+	for (size_t p = at->started; p-- > 0;) {
+		err_forget(&e);
+		if (cni_del(&chain, p, at->result, &e) < 0)
 			note(first, &e);
 	}
 }
 
-int undo(const struct config *cfg, const char *key, const struct lease *l, int timeout_ms,
+int undo(const struct config *cfg, const char *key, struct lease *l, int timeout_ms,
 	 struct qbx_err *err)
 {
 	struct qbx_err first = { 0 }, e = { 0 };
 	char path[NETNS_PATH_MAX];
-	bool alive = undo_tap(netns_path(path, key), l, &first);
-	struct chain chain = { .conf = &l->conf,
-			       .bin_dir = cfg->cni_bin_dir,
-			       .id = key,
-			       .netns = alive ? path : NULL,
-			       .timeout_ms = timeout_ms };
+	_cleanup_close_ int ns = netns_open(netns_path(path, key), &e);
+	struct join j = {
+		.cfg = cfg, .key = key, .path = path, .lease = l, .timeout_ms = timeout_ms
+	};
 
-	undo_chain(&chain, l, &first);
+	if (ns < 0 && e.sys != ENOENT)
+		note(&first, &e);
+	else if (ns < 0)
+		ns = standin_create(cfg, key, path, l);
+	j.ns = ns;
+	for (size_t i = l->nnets; i-- > 0;)
+		undo_network(&j, i, &first);
 	if (l->owned && netns_remove(path, &e) < 0)
 		note(&first, &e);
 	if (!first.code && lease_remove(cfg, key, &e) < 0)

@@ -2,6 +2,7 @@
 /* fuzz_cni_result.c - what a CNI plugin prints: a result or an error */
 #include "fuzz.h"
 
+#include "qbx-net/address.c"
 #include "qbx-net/result.c"
 
 /* What is accepted is small, and holds nothing that a kernel or a resolv.conf takes amiss. */

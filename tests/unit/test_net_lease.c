@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "qbx-net/address.c"
+#include "qbx-net/capability.c"
 #include "qbx-net/conf.c"
 #include "qbx-net/lease.c"
+#include "qbx-net/networks.c"
 
 static char dir[] = "/tmp/qbx-lease-XXXXXX";
 static struct config cfg = { .state_dir = dir };
@@ -33,28 +36,80 @@ static int remove_dir(void **state)
 	return io_remove_tree(AT_FDCWD, dir, &err);
 }
 
+#define LIST "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},{\"type\":\"b\"}]}"
+
+static void attach(struct lease *l, const char *ifname, const char *tap, size_t started)
+{
+	struct attachment *at = &l->nets[l->nnets++];
+	struct qbx_err err = { 0 };
+
+	assert_int_equal(conf_take(&at->conf, json_loads(LIST, 0, NULL), "/etc/x.conflist", &err), 0);
+	strcpy(at->ifname, ifname);
+	strcpy(at->tap, tap);
+	at->started = started;
+	at->caps = json_pack("{s:s}", "mac", ifname);
+	at->result = json_pack("{s:s}", "r", ifname);
+}
+
 static void a_lease_comes_back_as_it_was(void **state)
 {
-	_cleanup_(lease_free) struct lease l = { .owned = true, .tap = true }, got;
+	_cleanup_(lease_free) struct lease l = { .owned = true }, got;
 	struct qbx_err err = { 0 };
-	json_t *list = json_loads("{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},"
-				  "{\"type\":\"b\"}]}",
-				  0, NULL);
 
 	(void)state;
-	assert_int_equal(conf_take(&l.conf, list, "/etc/x.conflist", &err), 0);
-	l.started = 1;
-	l.result = json_pack("{s:i}", "r", 1);
+	attach(&l, "eth0", "tap0", 2);
+	attach(&l, "net7", "", 1);
+	l.nets[1].args = json_pack("{s:s}", "K", "v");
 	assert_int_equal(lease_write(&cfg, "ns--id", &l, &err), 0);
 	assert_int_equal(lease_read(&cfg, "ns--id", &got, &err), 1);
-	assert_true(got.owned && got.tap);
-	assert_int_equal(got.started, 1);
-	assert_int_equal(conf_count(&got.conf), 2);
-	assert_string_equal(got.conf.path, "/etc/x.conflist");
-	assert_true(json_equal(got.result, l.result));
+	assert_true(got.owned);
+	assert_int_equal(got.nnets, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(got.nets[i].ifname, l.nets[i].ifname);
+		assert_string_equal(got.nets[i].tap, l.nets[i].tap);
+		assert_int_equal(got.nets[i].started, l.nets[i].started);
+		assert_int_equal(conf_count(&got.nets[i].conf), 2);
+		assert_string_equal(got.nets[i].conf.path, "/etc/x.conflist");
+		assert_true(json_equal(got.nets[i].caps, l.nets[i].caps));
+		assert_true(json_equal(got.nets[i].result, l.nets[i].result));
+	}
+	assert_null(got.nets[0].args);
+	assert_true(json_equal(got.nets[1].args, l.nets[1].args));
 	assert_null(got.net);
 	assert_int_equal(lease_remove(&cfg, "ns--id", &err), 0);
 	assert_int_equal(lease_remove(&cfg, "ns--id", &err), 0);
+}
+
+static void put(const char *text)
+{
+	struct qbx_err err = { 0 };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/leases/ns--id.json", dir);
+	assert_int_equal(io_write_file(AT_FDCWD, path, 0600, text, strlen(text), &err), 0);
+}
+
+static void one_of_the_first_version_is_understood(void **state)
+{
+	_cleanup_(lease_free) struct lease l;
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	put("{\"lease\":1,\"owned\":true,\"tap\":false,\"started\":0,\"net\":{}}");
+	assert_int_equal(lease_read(&cfg, "ns--id", &l, &err), 1);
+	assert_int_equal(l.nnets, 0);
+	assert_non_null(l.net);
+	lease_free(&l);
+	put("{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":2,\"result\":{\"r\":1},"
+	    "\"conf_path\":\"/etc/x\",\"conf\":" LIST "}");
+	assert_int_equal(lease_read(&cfg, "ns--id", &l, &err), 1);
+	assert_int_equal(l.nnets, 1);
+	assert_string_equal(l.nets[0].ifname, "eth0");
+	assert_string_equal(l.nets[0].tap, "tap0");
+	assert_string_equal(l.nets[0].conf.name, "n");
+	assert_int_equal(l.nets[0].started, 2);
+	assert_non_null(l.nets[0].result);
+	assert_null(l.net);
 }
 
 static void none_is_no_error(void **state)
@@ -72,9 +127,20 @@ static void damaged_ones_are_refused(void **state)
 	static const char *const bad[] = {
 		"",
 		"{}",
-		"{\"lease\":2,\"owned\":true,\"tap\":true,\"started\":0}",
+		"{\"lease\":3,\"owned\":true}",
+		"{\"lease\":2,\"owned\":true}",
+		"{\"lease\":2,\"owned\":1,\"networks\":[]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[7]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[{},{},{},{},{}]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":" LIST "}]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":" LIST
+		",\"started\":3}]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"more-than-fifteen\",\"conf\":" LIST
+		",\"started\":1}]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":{},\"started\":0}]}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":1}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":-1}",
+		"{\"lease\":1,\"owned\":true,\"started\":0}",
 		"{\"lease\":1,\"owned\":1,\"tap\":true,\"started\":0}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":0,\"conf\":{}}",
 	};
@@ -86,7 +152,7 @@ static void damaged_ones_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct qbx_err err = { 0 };
 
-		assert_int_equal(io_write_file(AT_FDCWD, path, 0600, bad[i], strlen(bad[i]), &err), 0);
+		put(bad[i]);
 		assert_int_equal(lease_read(&cfg, "ns--id", &l, &err), -1);
 		assert_non_null(strstr(err.msg, path));
 	}
@@ -136,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lease_comes_back_as_it_was, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(one_of_the_first_version_is_understood, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(none_is_no_error, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(damaged_ones_are_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(one_holder_at_a_time, make_dir, remove_dir),

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "qbx-net/address.c"
 #include "qbx-net/result.c"
 
 static char *link_text(const char *result, struct qbx_err *err)
@@ -144,6 +145,27 @@ static void dns_is_servers_and_search(void **state)
 	assert_null(dns_text("{\"dns\":{\"domain\":\"x\\ny\"}}", &err));
 }
 
+static void two_networks_share_names_and_routes(void **state)
+{
+	json_auto_t *dns = json_loads("{\"nameservers\":[\"192.0.2.1\"],\"search\":[\"a\"]}", 0, NULL);
+	json_auto_t *more = json_loads("{\"nameservers\":[\"192.0.2.1\",\"192.0.2.2\",\"192.0.2.3\","
+				       "\"192.0.2.4\",\"192.0.2.5\",\"192.0.2.6\",\"192.0.2.7\",\"192.0.2.8\","
+				       "\"192.0.2.9\"],\"search\":[\"b\",\"a\"]}",
+				       0, NULL);
+	json_auto_t *links = json_loads("[{\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.1\"}]}]", 0, NULL);
+	json_auto_t *link = json_loads("{\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"10.2.0.0/16\"}]}", 0, NULL);
+
+	(void)state;
+	result_join_dns(dns, more);
+	assert_int_equal(json_array_size(json_object_get(dns, "nameservers")), NAMESERVERS_MAX);
+	assert_int_equal(json_array_size(json_object_get(dns, "search")), 2);
+	result_drop_routes(link, links);
+	assert_int_equal(json_array_size(json_object_get(link, "routes")), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(link, "routes"), 0),
+							       "dst")),
+			    "10.2.0.0/16");
+}
+
 static void errors_become_one_line_of_ascii(void **state)
 {
 	const char *json = "{\"code\":11,\"msg\":\"try\\nlater\",\"details\":\"\\u001b[1mno \\u00e9\"}";
@@ -185,6 +207,7 @@ int main(void)
 		cmocka_unit_test(bad_results_are_refused),
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(dns_is_servers_and_search),
+		cmocka_unit_test(two_networks_share_names_and_routes),
 		cmocka_unit_test(errors_become_one_line_of_ascii),
 		cmocka_unit_test(names_inside_are_interfaces_in_a_sandbox),
 	};

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* join.c - one network of a box: its CNI chain, and a TAP for the VM */
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+#include "net.h"
+
+struct chain join_chain(const struct join *j, size_t i)
+{
+	return (struct chain){ .at = &j->lease->nets[i],
+			       .bin_dir = j->cfg->cni_bin_dir,
+			       .id = j->key,
+			       .netns = j->path,
+			       .timeout_ms = j->timeout_ms };
+}
+
+/* The phases of the first network are called as if there were no other. */
+static void mark(const struct join *j, size_t i, const char *what)
+{
+	char phase[128];
+
+	snprintf(phase, sizeof(phase), "%s%s%s", what, i ? "." : "",
+		 i ? j->lease->nets[i].ifname : "");
+	phase_mark(j->phases, phase);
+}
+
+/*
+ * A plugin that says itself that it failed has cleaned up, or does so now; one that cannot do
+ * either (of another version, say) must not keep the box from being forgotten.
+ */
+static void take_refusal(const struct chain *chain, struct attachment *at, size_t i)
+{
+	struct qbx_err e = { 0 };
+
+	if (cni_del(chain, i, at->result, &e) < 0)
+		log_debug("%s", e.msg);
+	at->started = i;
+}
+
+/* The lease says that a plugin may have run before it does, and what the one before it made. */
+static int run_chain(const struct join *j, size_t n, struct qbx_err *err)
+{
+	struct attachment *at = &j->lease->nets[n];
+	const struct chain chain = join_chain(j, n);
+
+	for (size_t i = 0; i < conf_count(&at->conf); i++) {
+		json_t *result;
+		bool refused = false;
+		char phase[80];
+
+		at->started = i + 1;
+		if (lease_write(j->cfg, j->key, j->lease, err) < 0 ||
+		    cni_add(&chain, i, at->result, &result, &refused, err) < 0) {
+			if (refused)
+				take_refusal(&chain, at, i);
+			return -1;
+		}
+		json_decref(at->result);
+		at->result = result;
+		snprintf(phase, sizeof(phase), "cni.%s", conf_type(&at->conf, i));
+		mark(j, n, phase);
+	}
+	return 0;
+}
+
+/*
+ * The guest's own address behind a TAP that the chain made. What the result says, unless that is
+ * the TAP's: then one that is this interface's for good, in the locally administered range (FNV-1a
+ * of the two names).
+ */
+static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key, const char *ifname)
+{
+	const char *said = json_string_value(json_object_get(link, "mac"));
+	unsigned long long h = 0xcbf29ce484222325ull;
+	unsigned m[5];
+	char taps[18];
+
+	if (said && strcmp(said, link_mac(tap, taps)) != 0)
+		return 0;
+	for (; *key; key++)
+		h = (h ^ (unsigned char)*key) * 0x100000001b3ull;
+	for (; *ifname; ifname++)
+		h = (h ^ (unsigned char)*ifname) * 0x100000001b3ull;
+	for (int i = 0; i < 5; i++)
+		m[i] = (h >> 8 * i) & 0xff;
+	return json_object_set_new(
+		link, "mac",
+		json_sprintf("02:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4]));
+}
+
+static int describe(json_t *link, struct rtnl_link *tap, struct qbx_err *err)
+{
+	if (json_object_set_new(link, "tap", json_string(rtnl_link_get_name(tap))) < 0 ||
+	    json_object_set_new(link, "mtu", json_integer((json_int_t)rtnl_link_get_mtu(tap))) < 0)
+		return err_sys(err, ENOMEM, "describe the network");
+	return 0;
+}
+
+/* In a namespace that somebody else made there may be one already, which is theirs. */
+static int name_tap(const struct join *j, size_t i, struct nl_sock *sock, struct qbx_err *err)
+{
+	struct attachment *at = &j->lease->nets[i];
+	_cleanup_(cleanup_linkp) struct rtnl_link *theirs = NULL;
+	struct qbx_err none = { 0 };
+	char name[IFNAMSIZ];
+
+	snprintf(name, sizeof(name), "tap%u", (unsigned)i);
+	theirs = j->lease->owned ? NULL : link_get(sock, name, &none);
+	if (theirs)
+		return err_code(err, EX_UNAVAILABLE, "create %s: there is one in %s", name,
+				j->path);
+	snprintf(at->tap, sizeof(at->tap), "%s", name);
+	return lease_write(j->cfg, j->key, j->lease, err);
+}
+
+/* A TAP of our own beside the chain's interface, whose place and address the guest takes. */
+static int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
+		    struct qbx_err *err)
+{
+	const struct attachment *at = &j->lease->nets[i];
+	_cleanup_(cleanup_linkp) struct rtnl_link *nic = link_get(sock, at->ifname, err);
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
+	char mac[18];
+
+	if (!nic)
+		return err_wrap(err, "CNI network %s", at->conf.name);
+	if (!link_mac(nic, mac)[0])
+		return err_code(err, EX_UNAVAILABLE, "CNI network %s: %s is no Ethernet interface",
+				at->conf.name, at->ifname);
+	if (name_tap(j, i, sock, err) < 0)
+		return -1;
+	tap = tap_create(j->ns, sock, at->tap, rtnl_link_get_mtu(nic), err);
+	if (!tap || redirect_pair(sock, nic, tap, err) < 0)
+		return -1;
+	if (json_object_set_new(link, "mac", json_string(mac)) < 0)
+		return err_sys(err, ENOMEM, "describe the network");
+	return describe(link, tap, err);
+}
+
+static json_t *make_link(const struct join *j, size_t i, struct qbx_err *err)
+{
+	const struct attachment *at = &j->lease->nets[i];
+	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = netns_socket(j->ns, err);
+	json_auto_t *link = sock ? result_link(at->result, at->ifname, j->key, err) : NULL;
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
+
+	if (!link)
+		return NULL;
+	if (json_object_set_new(link, "network", json_string(at->conf.name)) < 0) {
+		err_sys(err, ENOMEM, "describe the network");
+		return NULL;
+	}
+	tap = tap_find(sock, at->result);
+	if (!tap)
+		return join_tap(j, i, sock, link, err) < 0 ? NULL : take_ptr(link);
+	if (guest_mac(link, tap, j->key, at->ifname) < 0 || describe(link, tap, err) < 0)
+		return NULL;
+	return take_ptr(link);
+}
+
+json_t *join_network(const struct join *j, size_t i, struct qbx_err *err)
+{
+	json_t *link;
+
+	if (run_chain(j, i, err) < 0)
+		return NULL;
+	link = make_link(j, i, err);
+	if (link)
+		mark(j, i, "tap");
+	return link;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * standin.c - a namespace in place of one that has gone
+ *
+ * DEL is allowed without a namespace, but plugins then give back less: bridge and ptp look for the
+ * addresses that their masquerading was for on the interface itself. So they get one that looks like
+ * it, for as long as that takes.
+ */
+#include <errno.h>
+#include <netlink/errno.h>
+#include <netlink/route/addr.h>
+
+#include "log.h"
+#include "net.h"
+
+static int add_address(struct nl_sock *sock, struct rtnl_link *link, const char *cidr)
+{
+	struct rtnl_addr *address = rtnl_addr_alloc();
+	struct nl_addr *local = NULL;
+	int rc = address ? nl_addr_parse(cidr, AF_UNSPEC, &local) : -NLE_NOMEM;
+
+	if (rc == 0) {
+		rtnl_addr_set_ifindex(address, rtnl_link_get_ifindex(link));
+		rc = rtnl_addr_set_local(address, local);
+	}
+	if (rc == 0)
+		rc = rtnl_addr_add(sock, address, 0);
+	nl_addr_put(local);
+	rtnl_addr_put(address);
+	return rc;
+}
+
+static void furnish(int ns, struct nl_sock *sock, const struct attachment *at, const char *key)
+{
+	struct qbx_err e = { 0 };
+	json_auto_t *like = result_link(at->result, at->ifname, key, &e);
+	_cleanup_(cleanup_linkp) struct rtnl_link *link =
+		like ? tap_create(ns, sock, at->ifname, 0, &e) : NULL;
+	json_t *address;
+	size_t i;
+
+	if (!link) {
+		log_debug("%s", e.msg);
+		return;
+	}
+	json_array_foreach (json_object_get(like, "addresses"), i, address) {
+		int rc = add_address(sock, link, json_string_value(address));
+
+		if (rc < 0)
+			log_debug("%s: %s", json_string_value(address), nl_geterror(rc));
+	}
+}
+
+int standin_create(const struct config *cfg, const char *key, const char *path, struct lease *l)
+{
+	struct qbx_err e = { 0 };
+	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = NULL;
+	_cleanup_close_ int ns = -1;
+	bool wanted = false;
+
+	for (size_t i = 0; i < l->nnets; i++)
+		wanted = wanted || (l->nets[i].started && l->nets[i].result);
+	if (!wanted)
+		return -1;
+	l->owned = true; /* this one is ours, and goes with the lease */
+	if (lease_write(cfg, key, l, &e) == 0 && netns_create(path, &e) == 0)
+		ns = netns_open(path, &e);
+	sock = ns < 0 ? NULL : netns_socket(ns, &e);
+	if (!sock) {
+		log_debug("no namespace to undo the network in: %s", e.msg);
+		return -1;
+	}
+	for (size_t i = 0; i < l->nnets; i++)
+		furnish(ns, sock, &l->nets[i], key);
+	return take_fd(&ns);
+}

@@ -29,6 +29,8 @@ static const struct setting {
 	  offsetof(struct config, cni_conf_dir) },
 	{ "cni_bin_dir", "QEMUBOX_CNI_BIN_DIR", "/opt/cni/bin:/usr/lib/cni",
 	  offsetof(struct config, cni_bin_dir) },
+	{ "cni_cache_dir", "QEMUBOX_CNI_CACHE_DIR", "/var/lib/cni",
+	  offsetof(struct config, cni_cache_dir) },
 	{ "cni_network", "QEMUBOX_CNI_NETWORK", NULL, offsetof(struct config, cni_network) },
 	{ "accel", "QEMUBOX_ACCEL", "kvm", offsetof(struct config, accel) },
 	{ "vsock", "QEMUBOX_VSOCK", "auto", offsetof(struct config, vsock) },

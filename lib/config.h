@@ -17,6 +17,7 @@ struct config {
 	const char *qemu_path;	 /* NULL: share_dir/bin, then PATH */
 	const char *cni_conf_dir; /* /etc/cni/net.d */
 	const char *cni_bin_dir;  /* colon-separated; /opt/cni/bin:/usr/lib/cni */
+	const char *cni_cache_dir; /* results, as libcni keeps them; /var/lib/cni */
 	const char *cni_network;  /* NULL: the first configuration by file name */
 	const char *accel;	  /* "kvm", "tcg" or "auto" */
 	const char *vsock;	  /* "auto", "vhost-vsock" or "vhost-user" */

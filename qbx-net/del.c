@@ -34,25 +34,33 @@ static int recall_networks(const json_t *doc, struct lease *l, struct qbx_err *e
 	return 0;
 }
 
-/*
- * What there is to undo. Without a lease that can be read the document and the present
- * configuration must do: DEL is made to find what it is about by the container id. Without either
- * there is nothing. Return: 1, 0 if there is nothing, or -1 with @err and @l as far as it goes.
- */
-static int recall(const struct config *cfg, const struct box *box, struct lease *l,
-		  struct qbx_err *err)
+/* The attachments that the CNI cache knows of the box, in the order of their names. */
+static int recall_cached(const struct config *cfg, const char *key, struct lease *l,
+			 struct qbx_err *err)
 {
-	const json_t *net = json_object_get(box->doc, "net");
-	int found = lease_read(cfg, box->key, l, err);
+	json_auto_t *all = cache_read(cfg, err);
+	char path[NETNS_PATH_MAX];
+	json_t *entry;
+	size_t i;
 
-	if (found > 0 || (found == 0 && !net))
-		return found;
-	if (found < 0) {
-		log_warn("%s", err->msg);
-		err_forget(err);
+	netns_path(path, key);
+	json_array_foreach (all, i, entry) {
+		const char *id = json_string_value(json_object_get(entry, "containerId"));
+		const char *netns = json_string_value(json_object_get(entry, "netns"));
+
+		/* Another runtime's container may have any id, but not this namespace. */
+		if (strcmp(id, key) != 0 || !netns || strcmp(netns, path) != 0)
+			continue;
+		if (l->nnets < NET_LINKS_MAX && cache_attachment(entry, &l->nets[l->nnets]) == 0)
+			l->nnets++;
 	}
-	l->owned = !net || json_is_true(json_object_get(net, "owned"));
-	if (recall_networks(box->doc, l, err) < 0)
+	return all ? 0 : -1;
+}
+
+static int recall_configured(const struct config *cfg, const json_t *doc, struct lease *l,
+			     struct qbx_err *err)
+{
+	if (recall_networks(doc, l, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->nnets; i++) {
 		struct attachment *at = &l->nets[i];
@@ -60,8 +68,36 @@ static int recall(const struct config *cfg, const struct box *box, struct lease 
 		if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
 			return -1;
 		at->started = conf_count(&at->conf);
-		snprintf(at->tap, sizeof(at->tap), "tap%u", (unsigned)i);
 	}
+	return 0;
+}
+
+/*
+ * What there is to undo. Without a lease that can be read the CNI cache must do, or else the document
+ * and the present configuration: DEL is made to find what it is about by the container id. Without any
+ * of them there is nothing. Return: 1, 0 if there is nothing, or -1 with @err and @l as far as it goes.
+ */
+static int recall(const struct config *cfg, const struct box *box, struct lease *l,
+		  struct qbx_err *err)
+{
+	const json_t *net = json_object_get(box->doc, "net");
+	int found = lease_read(cfg, box->key, l, err);
+
+	if (found > 0)
+		return found;
+	if (found < 0) {
+		log_warn("%s", err->msg);
+		err_forget(err);
+	}
+	l->owned = !net || json_is_true(json_object_get(net, "owned"));
+	if (recall_cached(cfg, box->key, l, err) < 0)
+		return -1;
+	if (l->nnets == 0 && found == 0 && !net)
+		return 0;
+	if (l->nnets == 0 && recall_configured(cfg, box->doc, l, err) < 0)
+		return -1;
+	for (size_t i = 0; i < l->nnets; i++)
+		snprintf(l->nets[i].tap, IFNAMSIZ, "tap%u", (unsigned)i);
 	return 1;
 }
 

@@ -163,7 +163,8 @@ json_t *join_network(const struct join *j, size_t i, struct qbx_err *err)
 {
 	json_t *link;
 
-	if (run_chain(j, i, err) < 0)
+	if (run_chain(j, i, err) < 0 ||
+	    cache_write(j->cfg, j->key, j->path, &j->lease->nets[i], err) < 0)
 		return NULL;
 	link = make_link(j, i, err);
 	if (link)

@@ -20,6 +20,7 @@ static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 	const struct attachment *at = &j->lease->nets[i];
 	struct chain chain = join_chain(j, i);
 	struct qbx_err e = { 0 };
+	bool failed = false;
 
 	if (j->ns < 0)
 		chain.netns = NULL;
@@ -27,9 +28,13 @@ static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 		note(first, &e);
 	for (size_t p = at->started; p-- > 0;) {
 		err_forget(&e);
-		if (cni_del(&chain, p, at->result, &e) < 0)
+		if (cni_del(&chain, p, at->result, &e) < 0) {
 			note(first, &e);
+			failed = true;
+		}
 	}
+	if (!failed && cache_remove(j->cfg, j->key, at, &e) < 0)
+		note(first, &e);
 }
 
 int undo(const struct config *cfg, const char *key, struct lease *l, int timeout_ms,

@@ -154,3 +154,42 @@ document() {
 	inside ip -n "$key" link show tap0
 	inside ip netns del "$key"
 }
+
+@test "other CNI tools find the attachment in the result cache" {
+	network one 11 '{"type":"spy","capabilities":{"mac":true}}'
+	plugin spy <<-END
+		jq .prevResult
+	END
+	document '[{"ifname":"net7","mac":"02:11:22:33:44:55","args":{"IgnoreUnknown":"1"}}]' | net add >"$T/out"
+	[ "$(ls "$cache/results")" = "one-$key-net7" ]
+	jq -e --arg key $key '.kind == "cniCacheV1" and .containerId == $key and .ifName == "net7" and
+		.networkName == "one" and .netns == "/run/netns/" + $key and .cniArgs == [["IgnoreUnknown", "1"]] and
+		.capabilityArgs == {mac: "02:11:22:33:44:55"} and .result.cniVersion == "1.0.0" and
+		(.result.ips | length) == 1' "$cache/results/one-$key-net7"
+	jq -r .config "$cache/results/one-$key-net7" | base64 -d | jq -e '.name == "one" and (.plugins | length) == 2'
+	net del <"$T/out"
+	[ -z "$(ls "$cache/results")" ]
+}
+
+@test "without lease, document and configuration, the cache is enough" {
+	network one 11 '{"type":"spy","capabilities":{"mac":true}}'
+	plugin spy <<-END
+		cat >$T/input
+		[ "\$CNI_COMMAND" = DEL ] || jq .prevResult $T/input
+	END
+	document '[{"ifname":"net7","mac":"02:11:22:33:44:55"},{}]' | net add >"$T/out"
+	rm "$state/leases/$key.json" "$conf"/*
+	# not ours, though it has our name
+	jq -c '.netns = "/run/netns/other"' "$cache/results/one-$key-net7" >"$cache/results/one-$key-other"
+	net del <<<"$box"
+	jq -e '.runtimeConfig.mac == "02:11:22:33:44:55" and (.prevResult.ips | length) == 1' "$T/input"
+	rm "$cache/results/one-$key-other"
+}
+
+@test "a cache that cannot be written: said so, everything undone" {
+	network one 11
+	echo >"$cache"
+	fails 69 add <<<"$box"
+	one_line "$cache/results.*Not a directory (cni_cache_dir of qemubox.conf(5) is where)"
+	rm "$cache"
+}

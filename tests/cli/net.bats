@@ -290,7 +290,7 @@ load nets
 		"$BATS_TEST_DIRNAME/../../man/qbx-net.8" >"$T/examples"
 	[ "$(wc -l <"$T/examples")" -ge 4 ]
 	cd "$T"
-	inside env PATH="$QBX_BIN:$PATH" QEMUBOX_STATE_DIR="$state" QEMUBOX_CNI_CONF_DIR="$conf" \
+	inside env PATH="$QBX_BIN:$PATH" QEMUBOX_STATE_DIR="$state" QEMUBOX_CNI_CONF_DIR="$conf" QEMUBOX_CNI_CACHE_DIR="$cache" \
 		sh -ex "$T/examples"
 }
 
@@ -351,7 +351,8 @@ load nets
 @test "without the privilege: said so, nothing made" {
 	conflist 1.0.0
 	status=0
-	inside env QEMUBOX_STATE_DIR="$state" QEMUBOX_CNI_CONF_DIR="$conf" QEMUBOX_CNI_BIN_DIR=/usr/lib/cni \
+	inside env QEMUBOX_STATE_DIR="$state" QEMUBOX_CNI_CONF_DIR="$conf" QEMUBOX_CNI_CACHE_DIR="$cache" \
+		QEMUBOX_CNI_BIN_DIR=/usr/lib/cni \
 		setpriv --bounding-set=-all --inh-caps=-all "$QBX_BIN/qbx-net" add <<<"$box" 2>"$err" || status=$?
 	[ "$status" = 77 ]
 	one_line 'make a network namespace: Operation not permitted (run it as root)'

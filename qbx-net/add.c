@@ -162,6 +162,7 @@ static int answer(struct add *a, json_t *links, struct qbx_err *err)
 
 static int make_and_answer(struct add *a, struct qbx_err *err)
 {
+	_cleanup_close_ int turn = turn_take(&a->cli->cfg, &a->lease);
 	json_auto_t *links = json_array();
 	struct qbx_err left = { 0 };
 

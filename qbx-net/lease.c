@@ -189,18 +189,31 @@ int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
 	return 0;
 }
 
+static int lock_dir(const char *dir, int how, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, how) < 0)
+		return err_sys(err, errno, "lock %s", dir);
+	return take_fd(&fd);
+}
+
 int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
 	       struct qbx_err *err)
 {
+	_cleanup_close_ int dirfd = -1;
 	char dir[PATH_MAX], new[PATH_MAX];
 
-	lock->fd = -1;
+	lock->fd = lock->dirfd = -1;
 	snprintf(dir, sizeof(dir), "%s/leases", cfg->state_dir);
 	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 ||
 	    lease_path(cfg, key, NEW, new, err) < 0)
 		return -1;
 	if (io_mkdirs(cfg->state_dir, 0755, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
 		return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
+	dirfd = lock_dir(dir, LOCK_SH, err);
+	if (dirfd < 0)
+		return -1;
 	for (;;) {
 		_cleanup_close_ int fd =
 			open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -213,6 +226,7 @@ int lease_lock(const struct config *cfg, const char *key, struct lease_lock *loc
 		    held.st_dev != now.st_dev)
 			continue;
 		lock->fd = take_fd(&fd);
+		lock->dirfd = take_fd(&dirfd);
 		unlink(new); /* of a holder that was killed */
 		return 0;
 	}
@@ -224,4 +238,5 @@ void lease_unlock(struct lease_lock *lock)
 		return;
 	unlink(lock->path);
 	close(take_fd(&lock->fd));
+	close(take_fd(&lock->dirfd));
 }

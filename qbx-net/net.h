@@ -207,7 +207,8 @@ char *result_ascii(char *buf, size_t size, const char *text);
 
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
-	bool owned; /* the namespace is of our making */
+	bool owned;   /* the namespace is of our making */
+	bool standin; /* it is one of standin.c by now; not written down */
 	struct attachment nets[NET_LINKS_MAX];
 	size_t nnets;
 	json_t *net; /* what add answered, or NULL while it had not; owned */
@@ -227,9 +228,12 @@ int lease_write(const struct config *cfg, const char *key, const struct lease *l
 		struct qbx_err *err) _must_check_;
 int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err) _must_check_;
 
-/* Held while a box's network changes; the file exists only that long. */
+/*
+ * Held while a box's network changes; its file exists only that long. With it goes a share of the
+ * directory, of which who wants that no network changes takes all (lease_lock_all()).
+ */
 struct lease_lock {
-	int fd;
+	int fd, dirfd;
 	char path[PATH_MAX];
 };
 
@@ -264,6 +268,14 @@ json_t *cache_read(const struct config *cfg, struct qbx_err *err) _must_check_;
  * Return: 0 with @at to be freed, or -1 if it does not say enough.
  */
 int cache_attachment(const json_t *entry, struct attachment *at) _must_check_;
+
+/* turn.c */
+
+/**
+ * turn_take() - wait until it is our turn to join the networks of @l
+ * Return: descriptor to close when they are joined, or -1 if nobody needs to wait for us.
+ */
+int turn_take(const struct config *cfg, const struct lease *l);
 
 /* netns.c: the only place that changes the namespace of this process, and always back */
 

@@ -68,6 +68,8 @@ static int plan_network(const struct join *j, size_t i, struct qbx_err *err)
 	for (size_t p = 0; p < conf_count(&at->conf); p++)
 		if (print_call(&chain, p, "ADD", NULL, err) < 0)
 			return -1;
+	printf("# CNI cache %s/results/%s-%s-%s\n", j->cfg->cni_cache_dir, at->conf.name, j->key,
+	       at->ifname);
 	printf("# unless the chain made a TAP itself\n");
 	printf("ip netns exec %s ip tuntap add dev %s mode tap vnet_hdr\n", ns, tap);
 	printf("ip -n %s link set %s addrgenmode none mtu MTU-OF-%s up\n", ns, tap, at->ifname);
@@ -98,6 +100,8 @@ int plan_del(const struct join *j, struct qbx_err *err)
 		for (size_t p = at->started; p-- > 0;)
 			if (print_call(&chain, p, "DEL", at->result, err) < 0)
 				return -1;
+		printf("rm -f %s/results/%s-%s-%s\n", j->cfg->cni_cache_dir, at->conf.name, j->key,
+		       at->ifname);
 	}
 	if (j->lease->owned)
 		printf("ip netns del %s\n", j->key);

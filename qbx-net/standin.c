@@ -70,6 +70,7 @@ int standin_create(const struct config *cfg, const char *key, const char *path, 
 		log_debug("no namespace to undo the network in: %s", e.msg);
 		return -1;
 	}
+	l->standin = true;
 	for (size_t i = 0; i < l->nnets; i++)
 		furnish(ns, sock, &l->nets[i], key);
 	return take_fd(&ns);

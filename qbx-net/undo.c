@@ -14,6 +14,21 @@ static void note(struct qbx_err *first, const struct qbx_err *e)
 		*first = *e;
 }
 
+/* A stand-in that is of no use, as on a second try, is as good as none. */
+static int del_plugin(const struct chain *chain, size_t p, bool standin, struct qbx_err *err)
+{
+	struct chain without = *chain;
+
+	if (cni_del(chain, p, chain->at->result, err) == 0)
+		return 0;
+	if (!standin)
+		return -1;
+	log_debug("%s", err->msg);
+	err_forget(err);
+	without.netns = NULL;
+	return cni_del(&without, p, chain->at->result, err);
+}
+
 /* One network, last plugin first. */
 static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 {
@@ -28,7 +43,7 @@ static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 		note(first, &e);
 	for (size_t p = at->started; p-- > 0;) {
 		err_forget(&e);
-		if (cni_del(&chain, p, at->result, &e) < 0) {
+		if (del_plugin(&chain, p, j->lease->standin, &e) < 0) {
 			note(first, &e);
 			failed = true;
 		}

@@ -25,12 +25,15 @@ static void add_free(struct add *a)
 
 /* Its configuration, and whether that can do what is asked of it. Return: 1, 0: there is none, or -1. */
 static int choose_one(struct attachment *at, const struct config *cfg, bool explicit,
-		      struct qbx_err *err)
+		      int timeout_ms, struct qbx_err *err)
 {
 	if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
 		return -1;
 	if (at->conf.list)
-		return capability_check(at, err) < 0 ? -1 : 1;
+		return capability_check(at, err) < 0 || version_settle(&at->conf, cfg->cni_bin_dir,
+								       timeout_ms, err) < 0
+			       ? -1
+			       : 1;
 	if (!explicit)
 		return 0;
 	err_code(err, EX_CONFIG, "no CNI configuration in %s (*.conf, *.conflist)",
@@ -47,7 +50,7 @@ static int choose(struct add *a, struct qbx_err *err)
 	if (networks_take(&a->lease, a->box.doc, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->lease.nnets; i++) {
-		int found = choose_one(&a->lease.nets[i], cfg, explicit, err);
+		int found = choose_one(&a->lease.nets[i], cfg, explicit, a->join.timeout_ms, err);
 
 		if (found < 0)
 			return -1;
@@ -179,7 +182,7 @@ static int add(struct cli *cli, struct qbx_err *err)
 	_cleanup_(lease_unlock) struct lease_lock lock = { .fd = -1 };
 
 	phase_begin(&a.phases);
-	if (cli_read_box(cli, &a.box, err) < 0 || choose(&a, err) < 0)
+	if (cli_read_box(cli, &a.box, err) < 0)
 		return -1;
 	a.join = (struct join){ .cfg = &cli->cfg,
 				.key = a.box.key,
@@ -188,7 +191,7 @@ static int add(struct cli *cli, struct qbx_err *err)
 				.phases = &a.phases,
 				.ns = -1,
 				.timeout_ms = net_plugin_timeout(err) };
-	if (a.join.timeout_ms < 0 || check_plugins(&a.join, err) < 0)
+	if (a.join.timeout_ms < 0 || choose(&a, err) < 0 || check_plugins(&a.join, err) < 0)
 		return -1;
 	if (!cli->dry_run && lease_lock(&cli->cfg, a.box.key, &lock, err) < 0)
 		return -1;

@@ -233,6 +233,7 @@ int cache_attachment(const json_t *entry, struct attachment *at)
 	json_t *caps = json_object_get(entry, "capabilityArgs"), *list;
 	_cleanup_free_ char *text = NULL;
 	struct qbx_err ignored = { 0 };
+	const char *version;
 	size_t len = 0;
 
 	memset(at, 0, sizeof(*at));
@@ -244,6 +245,9 @@ int cache_attachment(const json_t *entry, struct attachment *at)
 	at->caps = json_is_object(caps) ? json_incref(caps) : NULL;
 	at->result = json_incref(json_object_get(entry, "result"));
 	at->started = conf_count(&at->conf);
+	version = json_string_value(json_object_get(at->result, "cniVersion"));
+	if (conf_knows(version))
+		conf_speak(&at->conf, conf_version_bit(version));
 	if (take_pairs(at, json_object_get(entry, "cniArgs")) == 0)
 		return 0;
 	attachment_free(at);

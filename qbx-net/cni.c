@@ -75,8 +75,8 @@ static int make_env(const struct chain *chain, struct cni_call *call)
 	const char *path = getenv("PATH");
 
 	if (set_env(call, "CNI_COMMAND", call->command) < 0 ||
-	    set_env(call, "CNI_CONTAINERID", chain->id) < 0 ||
-	    set_env(call, "CNI_IFNAME", chain->at->ifname) < 0 ||
+	    (chain->id && set_env(call, "CNI_CONTAINERID", chain->id) < 0) ||
+	    (chain->id && set_env(call, "CNI_IFNAME", chain->at->ifname) < 0) ||
 	    set_env(call, "CNI_PATH", chain->bin_dir) < 0 || set_args(call, chain->at->args) < 0 ||
 	    (chain->netns && set_env(call, "CNI_NETNS", chain->netns) < 0))
 		return -1;
@@ -97,19 +97,49 @@ static int give_capabilities(json_t *input, const json_t *plugin, const json_t *
 	return json_object_size(given) ? json_object_set(input, "runtimeConfig", given) : 0;
 }
 
+/* What the runtime alone may say. */
+static void drop_reserved(json_t *input)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(input, next, key,
+				 value) if (!strncmp(key, "cni.dev/", strlen("cni.dev/")))
+		json_object_del(input, key);
+}
+
+/* Return: 0, or -1 without memory. */
+static int give_prev(json_t *input, const char *command, const char *version, const json_t *prev)
+{
+	json_t *p = (json_t *)prev;
+
+	if (!prev)
+		return 0;
+	/* The specification has had both names. */
+	if (!strcmp(command, "GC"))
+		return json_object_set(input, "cni.dev/valid-attachments", p) < 0 ||
+				       json_object_set(input, "cni.dev/attachments", p) < 0
+			       ? -1
+			       : 0;
+	/* DEL learnt of prevResult in 0.4.0; no older plugin expects it there. */
+	if (strcmp(command, "ADD") != 0 && strcmp(version, "0.4.0") < 0)
+		return 0;
+	return json_object_set(input, "prevResult", p);
+}
+
 static json_t *make_input(const struct chain *chain, size_t i, const char *command,
 			  const json_t *prev)
 {
 	const struct conf *conf = &chain->at->conf;
 	json_t *plugin = json_array_get(json_object_get(conf->list, "plugins"), i);
 	json_t *input = json_copy(plugin);
-	/* DEL learnt of prevResult in 0.4.0; no older plugin expects it there. */
-	bool given = prev && (!strcmp(command, "ADD") || strcmp(conf->version, "0.4.0") >= 0);
 
+	drop_reserved(input);
 	if (!input || json_object_set_new(input, "name", json_string(conf->name)) < 0 ||
 	    json_object_set_new(input, "cniVersion", json_string(conf->version)) < 0 ||
-	    give_capabilities(input, plugin, chain->at->caps) < 0 ||
-	    (given && json_object_set(input, "prevResult", (json_t *)prev) < 0)) {
+	    (chain->id && give_capabilities(input, plugin, chain->at->caps) < 0) ||
+	    give_prev(input, command, conf->version, prev) < 0) {
 		json_decref(input);
 		return NULL;
 	}
@@ -182,21 +212,66 @@ int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **re
 		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
 	}
 	*result = json_parse(o.out ? o.out : "", o.out_len, "its result", err);
-	if (!*result) {
+	if (!*result || result_convert(*result, chain->at->conf.version, err) < 0) {
+		json_decref(take_ptr(*result));
 		err->code = EX_UNAVAILABLE;
 		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
 	}
 	return 0;
 }
 
-int cni_del(const struct chain *chain, size_t i, const json_t *last, struct qbx_err *err)
+/* A command whose answer is that it succeeded. */
+static int tell(const struct chain *chain, size_t i, const char *command, const json_t *prev,
+		struct qbx_err *err)
 {
 	_cleanup_(cni_call_free) struct cni_call call = { 0 };
 	_cleanup_(proc_output_free) struct proc_output o = { 0 };
 
-	if (cni_prepare(chain, i, "DEL", last, &call, err) < 0)
+	if (cni_prepare(chain, i, command, prev, &call, err) < 0)
 		return -1;
 	if (run(&call, chain->timeout_ms, &o, err) < 0)
-		return err_wrap(err, "CNI plugin %s: DEL failed", call.type);
+		return err_wrap(err, "CNI plugin %s: %s failed", call.type, command);
 	return 0;
+}
+
+int cni_del(const struct chain *chain, size_t i, const json_t *last, struct qbx_err *err)
+{
+	return tell(chain, i, "DEL", last, err);
+}
+
+int cni_check(const struct chain *chain, size_t i, struct qbx_err *err)
+{
+	return tell(chain, i, "CHECK", chain->at->result, err);
+}
+
+int cni_network(const struct conf *conf, size_t i, const char *command, const json_t *attachments,
+		const char *bin_dir, int timeout_ms, struct qbx_err *err)
+{
+	const struct attachment at = { .conf = *conf };
+	const struct chain chain = { .at = &at, .bin_dir = bin_dir, .timeout_ms = timeout_ms };
+
+	return tell(&chain, i, command, attachments, err);
+}
+
+json_t *cni_version(const struct conf *conf, size_t i, const char *bin_dir, int timeout_ms,
+		    struct qbx_err *err)
+{
+	const struct attachment at = { .conf = *conf };
+	const struct chain chain = { .at = &at, .bin_dir = bin_dir, .timeout_ms = timeout_ms };
+	_cleanup_(cni_call_free) struct cni_call call = { 0 };
+	_cleanup_(proc_output_free) struct proc_output o = { 0 };
+	json_t *answer = NULL;
+
+	if (cni_prepare(&chain, i, "VERSION", NULL, &call, err) < 0)
+		return NULL;
+	/* Nothing of the configuration: this is about the plugin alone. */
+	json_decref(call.input);
+	call.input = json_pack("{s:s}", "cniVersion", conf->version);
+	if (call.input && run(&call, timeout_ms, &o, err) == 0) {
+		answer = json_parse(o.out ? o.out : "", o.out_len, "its answer", err);
+		err->code = answer ? 0 : EX_UNAVAILABLE;
+	}
+	if (!answer)
+		err_wrap(err, "CNI plugin %s: VERSION failed", call.type);
+	return answer;
 }

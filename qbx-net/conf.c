@@ -35,26 +35,49 @@ static bool plain_name(const char *s)
 	return true;
 }
 
-/* The version to speak: the best of "cniVersion" and, since 1.1.0, of "cniVersions". */
+bool conf_knows(const char *version)
+{
+	return known_version(version) >= 0;
+}
+
+unsigned conf_version_bit(const char *version)
+{
+	int k = known_version(version);
+
+	return k < 0 ? 0 : 1u << k;
+}
+
+void conf_speak(struct conf *conf, unsigned set)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++)
+		if (set & 1u << i)
+			conf->version = versions[i];
+}
+
+bool conf_says(const struct conf *conf, const char *flag)
+{
+	const json_t *j = json_object_get(conf->list, flag);
+	const char *text = json_string_value(j);
+
+	return json_is_true(j) || (text && !strcasecmp(text, "true"));
+}
+
+/* What "cniVersion" and, since 1.1.0, "cniVersions" allow. */
 static int choose_version(struct conf *conf, struct qbx_err *err)
 {
 	json_t *said = json_object_get(conf->list, "cniVersion"), *v;
-	int best = known_version(json_string_value(said));
 	size_t i;
 
-	json_array_foreach (json_object_get(conf->list, "cniVersions"), i, v) {
-		int k = known_version(json_string_value(v));
-
-		if (k > best)
-			best = k;
-	}
-	if (best < 0) {
+	conf->versions = conf_version_bit(json_string_value(said));
+	json_array_foreach (json_object_get(conf->list, "cniVersions"), i, v)
+		conf->versions |= conf_version_bit(json_string_value(v));
+	if (!conf->versions) {
 		err_code(err, EX_CONFIG, "%s: \"cniVersion\" %s is none that is spoken here",
 			 conf->path, json_is_string(said) ? json_string_value(said) : "(missing)");
 		return err_hint(err, "set it to one of %s to %s", versions[0],
 				versions[ARRAY_SIZE(versions) - 1]);
 	}
-	conf->version = versions[best];
+	conf_speak(conf, conf->versions);
 	return 0;
 }
 
@@ -123,6 +146,67 @@ const char *conf_type(const struct conf *conf, size_t i)
 	return json_string_value(json_object_get(json_array_get(plugins, i), "type"));
 }
 
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_plugin_conf(const struct dirent *e)
+{
+	const char *dot = strrchr(e->d_name, '.');
+
+	return dot && !strcmp(dot, ".conf");
+}
+
+static int add_plugin(json_t *list, const char *dir, const char *file, struct qbx_err *err)
+{
+	json_t *plugins = json_object_get(list, "plugins"), *plugin;
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))
+		return err_sys(err, ENAMETOOLONG, "open %s", file);
+	plugin = json_read_file(AT_FDCWD, path, err);
+	if (!plugin) {
+		err->code = EX_CONFIG;
+		return -1;
+	}
+	if (json_array_append_new(plugins, plugin) < 0)
+		return err_code(err, EX_CONFIG, "%s: its list of plugins is none", path);
+	return 0;
+}
+
+/*
+ * Since 1.1.0 a list is continued by the files *.conf in NAME/ beside it, by name, unless it says
+ * "loadOnlyInlinedPlugins".
+ */
+static int add_folder(json_t *list, const char *dir, struct qbx_err *err)
+{
+	const char *name = json_string_value(json_object_get(list, "name"));
+	const struct conf asked = { .list = list };
+	char path[PATH_MAX];
+	struct dirent **files;
+	int n, rc = 0;
+
+	if (json_object_get(list, "type") || !plain_name(name) ||
+	    conf_says(&asked, "loadOnlyInlinedPlugins") ||
+	    snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return 0;
+	n = scandir(path, &files, is_plugin_conf, by_name);
+	if (n < 0)
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : err_sys(err, errno, "look for plugins in %s", path);
+	if (n > 0 && !json_object_get(list, "plugins"))
+		json_object_set_new(list, "plugins", json_array());
+	for (int i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = add_plugin(list, path, files[i]->d_name, err);
+		free(files[i]);
+	}
+	free(files);
+	return rc;
+}
+
 static int conf_load(struct conf *conf, const char *dir, const char *file, struct qbx_err *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -139,6 +223,10 @@ static int conf_load(struct conf *conf, const char *dir, const char *file, struc
 		err->code = EX_CONFIG;
 		return -1;
 	}
+	if (add_folder(j, dir, err) < 0) {
+		json_decref(j);
+		return -1;
+	}
 	return conf_take(conf, j, path, err);
 }
 
@@ -151,11 +239,6 @@ static int is_conf(const struct dirent *e)
 		if (!strcmp(dot, ends[i]))
 			return 1;
 	return 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
 /* A broken file that is in the way of a network by name is passed over, aloud. */

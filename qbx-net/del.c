@@ -58,7 +58,7 @@ static int recall_cached(const struct config *cfg, const char *key, struct lease
 }
 
 static int recall_configured(const struct config *cfg, const json_t *doc, struct lease *l,
-			     struct qbx_err *err)
+			     int timeout_ms, struct qbx_err *err)
 {
 	if (recall_networks(doc, l, err) < 0)
 		return -1;
@@ -66,6 +66,9 @@ static int recall_configured(const struct config *cfg, const json_t *doc, struct
 		struct attachment *at = &l->nets[i];
 
 		if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
+			return -1;
+		if (at->conf.list &&
+		    version_settle(&at->conf, cfg->cni_bin_dir, timeout_ms, err) < 0)
 			return -1;
 		at->started = conf_count(&at->conf);
 	}
@@ -77,7 +80,7 @@ static int recall_configured(const struct config *cfg, const json_t *doc, struct
  * and the present configuration: DEL is made to find what it is about by the container id. Without any
  * of them there is nothing. Return: 1, 0 if there is nothing, or -1 with @err and @l as far as it goes.
  */
-static int recall(const struct config *cfg, const struct box *box, struct lease *l,
+static int recall(const struct config *cfg, const struct box *box, struct lease *l, int timeout_ms,
 		  struct qbx_err *err)
 {
 	const json_t *net = json_object_get(box->doc, "net");
@@ -94,7 +97,7 @@ static int recall(const struct config *cfg, const struct box *box, struct lease 
 		return -1;
 	if (l->nnets == 0 && found == 0 && !net)
 		return 0;
-	if (l->nnets == 0 && recall_configured(cfg, box->doc, l, err) < 0)
+	if (l->nnets == 0 && recall_configured(cfg, box->doc, l, timeout_ms, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->nnets; i++)
 		snprintf(l->nets[i].tap, IFNAMSIZ, "tap%u", (unsigned)i);
@@ -117,7 +120,7 @@ static int take_back(struct cli *cli, const struct box *box, int timeout_ms, str
 
 	if (!cli->dry_run && lease_lock(&cli->cfg, box->key, &lock, err) < 0)
 		return -1;
-	found = recall(&cli->cfg, box, &l, err);
+	found = recall(&cli->cfg, box, &l, timeout_ms, err);
 	if (found == 0)
 		return 0;
 	if (cli->dry_run)

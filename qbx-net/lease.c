@@ -42,21 +42,23 @@ static int copy_name(char to[IFNAMSIZ], const char *name, struct qbx_err *err)
 
 static int attachment_from_json(struct attachment *at, const json_t *j, struct qbx_err *err)
 {
-	const char *ifname, *tap = "", *conf_path = "";
+	const char *ifname, *tap = "", *conf_path = "", *version = NULL;
 	json_t *list, *caps = NULL, *args = NULL, *result = NULL;
 	json_int_t started;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s:o, s:I, s?o, s?o, s?o}",
-			   "ifname", &ifname, "tap", &tap, "conf_path", &conf_path, "conf", &list,
-			   "started", &started, "caps", &caps, "args", &args, "result",
-			   &result) < 0)
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s?s, s:o, s:I, s?o, s?o, s?o}",
+			   "ifname", &ifname, "tap", &tap, "version", &version, "conf_path",
+			   &conf_path, "conf", &list, "started", &started, "caps", &caps, "args",
+			   &args, "result", &result) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
 	if (copy_name(at->ifname, ifname, err) < 0 || copy_name(at->tap, tap, err) < 0 ||
 	    conf_take(&at->conf, json_incref(list), conf_path, err) < 0)
 		return -1;
 	if (started < 0 || (size_t)started > conf_count(&at->conf))
 		return err_code(err, EX_DATAERR, "\"started\" is out of range");
+	if (conf_knows(version))
+		conf_speak(&at->conf, conf_version_bit(version));
 	at->started = (size_t)started;
 	at->caps = json_incref(caps);
 	at->args = json_incref(args);
@@ -140,10 +142,10 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 
 static json_t *attachment_to_json(const struct attachment *at)
 {
-	return json_pack("{s:s, s:s, s:s, s:O, s:I, s:O*, s:O*, s:O*}", "ifname", at->ifname, "tap",
-			 at->tap, "conf_path", at->conf.path, "conf", at->conf.list, "started",
-			 (json_int_t)at->started, "caps", at->caps, "args", at->args, "result",
-			 at->result);
+	return json_pack("{s:s, s:s, s:s, s:s, s:O, s:I, s:O*, s:O*, s:O*}", "ifname", at->ifname,
+			 "tap", at->tap, "version", at->conf.version, "conf_path", at->conf.path,
+			 "conf", at->conf.list, "started", (json_int_t)at->started, "caps",
+			 at->caps, "args", at->args, "result", at->result);
 }
 
 static json_t *lease_to_json(const struct lease *l)

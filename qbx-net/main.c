@@ -13,10 +13,13 @@ struct net_opts net_opts;
 static const struct cli_opt opts[] = {
 	{ "plugin-timeout", "SECONDS", "end a plugin that takes longer (default 30)",
 	  offsetof(struct net_opts, plugin_timeout) },
+	{ "network", "NAME", "ready: the network to ask", offsetof(struct net_opts, network) },
+	{ "j", NULL, "check: print JSON", offsetof(struct net_opts, json) },
 	{ NULL, NULL, NULL, 0 },
 };
 
-static const struct cli_verb *const verbs[] = { &verb_add, &verb_del, NULL };
+static const struct cli_verb *const verbs[] = { &verb_add, &verb_del, &verb_check, &verb_ready,
+						NULL };
 
 static const struct cli_program program = {
 	.name = "qbx-net",

@@ -37,6 +37,8 @@
 /* main.c */
 struct net_opts {
 	const char *plugin_timeout; /* seconds, as given; NULL for the default */
+	const char *network;	    /* name; NULL for the default, or for none */
+	bool json;
 };
 
 extern struct net_opts net_opts;
@@ -44,8 +46,8 @@ extern struct net_opts net_opts;
 /** net_plugin_timeout() - deadline of one plugin call in ms. Return: it, or -1 with @err. */
 int net_plugin_timeout(struct qbx_err *err) _must_check_;
 
-/* add.c del.c */
-extern const struct cli_verb verb_add, verb_del;
+/* add.c check.c del.c ready.c */
+extern const struct cli_verb verb_add, verb_check, verb_del, verb_ready;
 
 /* conf.c */
 
@@ -54,9 +56,11 @@ extern const struct cli_verb verb_add, verb_del;
  * name. Format: "Network configuration format" of the CNI specification, 0.3.0 to 1.1.0.
  */
 struct conf {
-	json_t *list;		    /* owned; NULL: there is no network */
-	const char *name, *version; /* borrowed from list */
-	char path[PATH_MAX];	    /* the file it came from */
+	json_t *list;	     /* owned; NULL: there is no network */
+	const char *name;    /* borrowed from list */
+	const char *version; /* the one to speak; static */
+	unsigned versions;   /* set of those that it allows */
+	char path[PATH_MAX]; /* the file it came from */
 };
 
 /**
@@ -74,6 +78,18 @@ int conf_find(const struct config *cfg, const char *name, struct conf *conf,
  * @path: the file it came from, for the error text
  */
 int conf_take(struct conf *conf, json_t *j, const char *path, struct qbx_err *err) _must_check_;
+
+/** conf_knows() - is it a version of CNI that is spoken here? */
+bool conf_knows(const char *version);
+
+/** conf_version_bit() - what stands for a version in a set; 0 for one that is not spoken here. */
+unsigned conf_version_bit(const char *version);
+
+/** conf_speak() - speak the newest of a set, which is not empty. */
+void conf_speak(struct conf *conf, unsigned versions);
+
+/** conf_says() - is a flag of the list set, as libcni reads it: true or "true"? */
+bool conf_says(const struct conf *conf, const char *flag);
 
 /** conf_free() - also fit for _cleanup_(conf_free). */
 void conf_free(struct conf *conf);
@@ -130,7 +146,7 @@ int capability_check(const struct attachment *at, struct qbx_err *err) _must_che
 struct chain {
 	const struct attachment *at;
 	const char *bin_dir; /* colon-separated */
-	const char *id;	     /* CNI_CONTAINERID */
+	const char *id;	     /* CNI_CONTAINERID; NULL: it is not about a box */
 	const char *netns;   /* NULL: gone, which DEL allows */
 	int timeout_ms;	     /* of one call */
 };
@@ -147,8 +163,9 @@ struct cni_call {
 
 /**
  * cni_prepare() - find the plugin and put its call together
- * @command: "ADD" or "DEL"
- * @prev: result of the plugin before it (ADD) or of the last one (DEL), borrowed, or NULL
+ * @command: "ADD", "DEL", "CHECK", "STATUS", "GC" or "VERSION"
+ * @prev: result of the plugin before it (ADD) or of the last one (DEL, CHECK), or the attachments that
+ * are valid (GC); borrowed; or NULL
  * Return: 0, or -1 with @err (EX_UNAVAILABLE when the program is missing).
  */
 int cni_prepare(const struct chain *chain, size_t i, const char *command, const json_t *prev,
@@ -169,6 +186,21 @@ int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **re
 /** cni_del() - DEL the i-th plugin. Return: 0, or -1 with @err. */
 int cni_del(const struct chain *chain, size_t i, const json_t *last,
 	    struct qbx_err *err) _must_check_;
+
+/** cni_check() - CHECK the i-th plugin. Return: 0, or -1 with @err: what it found. */
+int cni_check(const struct chain *chain, size_t i, struct qbx_err *err) _must_check_;
+
+/**
+ * cni_network() - STATUS or GC of the i-th plugin: of a network, and not of a box
+ * @attachments: those that are valid, for GC, borrowed; or NULL
+ * Return: 0, or -1 with @err.
+ */
+int cni_network(const struct conf *conf, size_t i, const char *command, const json_t *attachments,
+		const char *bin_dir, int timeout_ms, struct qbx_err *err) _must_check_;
+
+/** cni_version() - what the i-th plugin answers to VERSION; new, or NULL with @err. */
+json_t *cni_version(const struct conf *conf, size_t i, const char *bin_dir, int timeout_ms,
+		    struct qbx_err *err) _must_check_;
 
 /* result.c: no system calls; everything from a plugin passes here */
 
@@ -204,6 +236,23 @@ int result_error(int status, const char *out, size_t out_len, const char *errout
 
 /** result_ascii() - @text into @buf as one line of printable ASCII, cut to fit. Return: @buf. */
 char *result_ascii(char *buf, size_t size, const char *text);
+
+/* convert.c: no system calls */
+
+/**
+ * result_convert() - a result in the version that is spoken, which is what it says then
+ * Return: 0, or -1 with @err (EX_UNAVAILABLE) if it is of a version that is not known.
+ */
+int result_convert(json_t *result, const char *version, struct qbx_err *err) _must_check_;
+
+/* version.c */
+
+/**
+ * version_settle() - decide the version to speak; asks the plugins only if there is a choice
+ * Return: 0, or -1 with @err.
+ */
+int version_settle(struct conf *conf, const char *bin_dir, int timeout_ms,
+		   struct qbx_err *err) _must_check_;
 
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
@@ -376,6 +425,23 @@ json_t *join_network(const struct join *j, size_t i, struct qbx_err *err) _must_
  * Return: descriptor that the caller closes, or -1.
  */
 int standin_create(const struct config *cfg, const char *key, const char *path, struct lease *l);
+
+/** redirect_is() - does all that arrives on @from go out of @to? */
+bool redirect_is(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_link *to);
+
+/* inspect.c */
+
+/** differs() - one more difference in @found, an array: {"about", "difference"}. */
+void differs(json_t *found, const char *about, const char *fmt, ...) _printf_(3, 4);
+
+/**
+ * inspect_network() - one network of a box in the kernel
+ * @sock: in its namespace
+ * @said: the interface in the document, by add
+ * @found: array that every difference is added to
+ */
+void inspect_network(struct nl_sock *sock, const struct attachment *at, const json_t *said,
+		     const char *id, json_t *found);
 
 /* undo.c */
 

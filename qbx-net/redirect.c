@@ -21,6 +21,7 @@
 #include <netlink/route/cls/u32.h>
 #include <netlink/route/qdisc.h>
 #include <netlink/route/tc.h>
+#include <string.h>
 
 #include "net.h"
 
@@ -104,6 +105,30 @@ static int redirect(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_li
 		return err_code(err, EX_UNAVAILABLE, "redirect %s to %s: %s",
 				rtnl_link_get_name(from), rtnl_link_get_name(to), nl_geterror(rc));
 	return 0;
+}
+
+static bool leads_to(struct rtnl_cls *cls, int to)
+{
+	const char *kind = rtnl_tc_get_kind(TC_CAST(cls));
+	struct rtnl_act *act = kind && !strcmp(kind, "u32") ? rtnl_u32_get_action(cls) : NULL;
+	const char *does = act ? rtnl_tc_get_kind(TC_CAST(act)) : NULL;
+
+	/* The action is the filter's own: no reference of ours. */
+	return does && !strcmp(does, "mirred") && rtnl_mirred_get_action(act) == TCA_EGRESS_REDIR &&
+	       rtnl_mirred_get_ifindex(act) == (uint32_t)to;
+}
+
+bool redirect_is(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_link *to)
+{
+	struct nl_cache *all = NULL;
+	bool is = false;
+
+	if (rtnl_cls_alloc_cache(sock, rtnl_link_get_ifindex(from), INGRESS_HANDLE, &all) < 0)
+		return false;
+	for (struct nl_object *o = nl_cache_get_first(all); o && !is; o = nl_cache_get_next(o))
+		is = leads_to((struct rtnl_cls *)o, rtnl_link_get_ifindex(to));
+	nl_cache_free(all);
+	return is;
 }
 
 int redirect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b,

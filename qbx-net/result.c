@@ -19,7 +19,13 @@
 #define SEARCH_MAX 32
 
 /* The error codes of the specification that say more than "failed". */
-enum { CNI_ERR_VERSION = 1, CNI_ERR_CONFIG = 7, CNI_ERR_TRY_AGAIN = 11 };
+enum {
+	CNI_ERR_VERSION = 1,
+	CNI_ERR_CONFIG = 7,
+	CNI_ERR_TRY_AGAIN = 11,
+	CNI_ERR_UNAVAILABLE = 50, /* of STATUS */
+	CNI_ERR_LIMITED = 51,
+};
 
 static int bad(struct qbx_err *err, const char *what, size_t i)
 {
@@ -259,6 +265,8 @@ static int exit_code_of(json_int_t code)
 	case CNI_ERR_CONFIG:
 		return EX_CONFIG;
 	case CNI_ERR_TRY_AGAIN:
+	case CNI_ERR_UNAVAILABLE:
+	case CNI_ERR_LIMITED:
 		return EX_TEMPFAIL;
 	default:
 		return EX_UNAVAILABLE;

@@ -3,6 +3,8 @@
 #include "fuzz.h"
 
 #include "qbx-net/address.c"
+#include "qbx-net/conf.c"
+#include "qbx-net/convert.c"
 #include "qbx-net/result.c"
 
 /* What is accepted is small, and holds nothing that a kernel or a resolv.conf takes amiss. */
@@ -38,6 +40,21 @@ static void check_error(const uint8_t *data, size_t size)
 	free(text);
 }
 
+/* In whatever version it is spoken next, it says the same of the guest. */
+static void check_convert(const json_t *result, const json_t *link)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		json_auto_t *copy = json_deep_copy(result), *again = NULL;
+		struct qbx_err err = { 0 };
+
+		if (result_convert(copy, versions[i], &err) < 0)
+			continue;
+		again = result_link(copy, "eth0", "box", &err);
+		if (link && !json_equal(link, again))
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_auto_t *result = json_loadb((const char *)data, size, 0, NULL), *link = NULL,
@@ -56,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (json_array_size(json_object_get(link, "routes")) > ROUTES_MAX)
 			abort();
 	}
+	check_convert(result, link);
 	dns = result_dns(result, &err);
 	if (dns) {
 		check_strings(json_object_get(dns, "nameservers"), NAMESERVERS_MAX);

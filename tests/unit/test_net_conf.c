@@ -132,6 +132,53 @@ static void the_best_version_is_spoken(void **state)
 			  "\"name\":\"a\",\"plugins\":[{\"type\":\"b\"}]}");
 	assert_int_equal(find(NULL, &conf, &err), 0);
 	assert_string_equal(conf.version, "1.1.0");
+	assert_int_equal(conf.versions, conf_version_bit("0.4.0") | conf_version_bit("1.0.0") |
+						conf_version_bit("1.1.0"));
+	conf_free(&conf);
+}
+
+static void a_list_goes_on_in_the_folder_of_its_name(void **state)
+{
+	struct qbx_err err;
+	char path[PATH_MAX];
+	struct conf conf;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/a", dir);
+	assert_int_equal(io_mkdirs(path, 0700, &err), 0);
+	put("a/20-z.conf", "{\"type\":\"z\"}");
+	put("a/10-y.conf", "{\"type\":\"y\"}");
+	put("a/00-no.json", "{");
+	put("x.conflist", LIST("a"));
+	assert_int_equal(find(NULL, &conf, &err), 0);
+	assert_int_equal(conf_count(&conf), 3);
+	assert_string_equal(conf_type(&conf, 0), "bridge");
+	assert_string_equal(conf_type(&conf, 1), "y");
+	assert_string_equal(conf_type(&conf, 2), "z");
+	conf_free(&conf);
+	put("x.conflist", "{\"cniVersion\":\"1.1.0\",\"name\":\"a\"}");
+	assert_int_equal(find(NULL, &conf, &err), 0);
+	assert_int_equal(conf_count(&conf), 2);
+	conf_free(&conf);
+	put("x.conflist", "{\"cniVersion\":\"1.1.0\",\"name\":\"a\",\"loadOnlyInlinedPlugins\":true,"
+			  "\"plugins\":[{\"type\":\"b\"}]}");
+	assert_int_equal(find(NULL, &conf, &err), 0);
+	assert_int_equal(conf_count(&conf), 1);
+	conf_free(&conf);
+	put("x.conflist", "{\"cniVersion\":\"1.1.0\",\"name\":\"a\",\"loadOnlyInlinedPlugins\":\"True\"}");
+	assert_int_equal(find(NULL, &conf, &err), -1);
+	put("x.conflist", LIST("a"));
+	put("a/20-z.conf", "{\"type\":\"../z\"}");
+	assert_int_equal(find(NULL, &conf, &err), -1);
+	assert_non_null(strstr(err.msg, "plugin 3 has no \"type\""));
+	put("a/20-z.conf", "{");
+	assert_int_equal(find(NULL, &conf, &err), -1);
+	assert_non_null(strstr(err.msg, "/a/20-z.conf: "));
+	assert_int_equal(err.code, EX_CONFIG);
+	/* a single plugin's configuration has no more */
+	put("x.conflist", "{\"cniVersion\":\"1.0.0\",\"name\":\"a\",\"type\":\"b\"}");
+	assert_int_equal(find(NULL, &conf, &err), 0);
+	assert_int_equal(conf_count(&conf), 1);
 	conf_free(&conf);
 }
 
@@ -141,6 +188,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_first_by_name_is_taken, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_network_is_found_by_name_past_broken_files, make_dir,
 						remove_dir),
+		cmocka_unit_test_setup_teardown(a_list_goes_on_in_the_folder_of_its_name, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(none_is_no_error, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(bad_ones_are_named, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_best_version_is_spoken, make_dir, remove_dir),

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "qbx-net/address.c"
+#include "qbx-net/conf.c"
+#include "qbx-net/convert.c"
 #include "qbx-net/result.c"
 
 static char *link_text(const char *result, struct qbx_err *err)
@@ -166,6 +168,50 @@ static void two_networks_share_names_and_routes(void **state)
 			    "10.2.0.0/16");
 }
 
+static void converts(const char *from, const char *version, const char *want)
+{
+	json_auto_t *j = json_loads(from, 0, NULL);
+	struct qbx_err err = { 0 };
+	char *got;
+
+	assert_int_equal(result_convert(j, version, &err), 0);
+	got = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(got, want);
+	free(got);
+}
+
+/* What each version has and the others have not. */
+static void results_are_put_into_the_version_that_is_spoken(void **state)
+{
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	converts("{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/24\"},{\"address\":\"fd00::2/64\"}]}",
+		 "0.3.1",
+		 "{\"cniVersion\":\"0.3.1\",\"ips\":[{\"address\":\"10.0.0.2/24\",\"version\":\"4\"},"
+		 "{\"address\":\"fd00::2/64\",\"version\":\"6\"}]}");
+	converts("{\"cniVersion\":\"0.4.0\",\"ips\":[{\"address\":\"10.0.0.2/24\",\"version\":\"4\"}]}", "1.0.0",
+		 "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/24\"}]}");
+	converts("{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"mtu\":1400,\"socketPath\":\"/s\","
+		 "\"pciID\":\"0\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\",\"mtu\":1400,\"advmss\":1,\"priority\":1,"
+		 "\"table\":1,\"scope\":0}]}",
+		 "1.0.0",
+		 "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"eth0\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}");
+	converts("{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"mtu\":1400}]}", "1.1.0",
+		 "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"mtu\":1400}]}");
+	converts("{}", "1.0.0", "{\"cniVersion\":\"1.0.0\"}");
+	converts("{\"cniVersion\":\"\"}", "0.3.0", "{\"cniVersion\":\"0.3.0\"}");
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const bad[] = { "{\"cniVersion\":\"0.2.0\"}", "{\"cniVersion\":\"9.9.9\\n\"}",
+						   "{\"cniVersion\":7}" };
+		json_auto_t *j = json_loads(bad[i], 0, NULL);
+
+		assert_int_equal(result_convert(j, "1.0.0", &err), -1);
+		assert_int_equal(err.code, EX_UNAVAILABLE);
+		assert_null(strchr(err.msg, '\n'));
+	}
+}
+
 static void errors_become_one_line_of_ascii(void **state)
 {
 	const char *json = "{\"code\":11,\"msg\":\"try\\nlater\",\"details\":\"\\u001b[1mno \\u00e9\"}";
@@ -208,6 +254,7 @@ int main(void)
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(dns_is_servers_and_search),
 		cmocka_unit_test(two_networks_share_names_and_routes),
+		cmocka_unit_test(results_are_put_into_the_version_that_is_spoken),
 		cmocka_unit_test(errors_become_one_line_of_ascii),
 		cmocka_unit_test(names_inside_are_interfaces_in_a_sandbox),
 	};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inspect.c - is a network of a box in the kernel what its lease says?
+ *
+ * What is found is told, and nothing is changed. Where the chain made the TAP itself, only that is ours
+ * to look at: what became of the addresses beside it is that plugin's own affair.
+ */
+#include <errno.h>
+#include <netlink/errno.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "net.h"
+
+static void cleanup_cachep(struct nl_cache **c)
+{
+	if (*c)
+		nl_cache_free(*c);
+}
+
+static void cleanup_addrp(struct nl_addr **a)
+{
+	nl_addr_put(*a);
+}
+
+void differs(json_t *found, const char *about, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_clean(text);
+	json_array_append_new(found, json_pack("{s:s, s:s}", "about", about, "difference", text));
+}
+
+static struct nl_addr *parse(const char *text)
+{
+	struct nl_addr *a = NULL;
+
+	return text && nl_addr_parse(text, AF_UNSPEC, &a) == 0 ? a : NULL;
+}
+
+static bool same_prefix(const struct nl_addr *a, const struct nl_addr *b)
+{
+	/* "Everywhere" has no address in it when the kernel says it. */
+	if (nl_addr_get_prefixlen(a) == 0 && nl_addr_get_prefixlen(b) == 0)
+		return nl_addr_get_family(a) == nl_addr_get_family(b);
+	return nl_addr_cmp(a, b) == 0;
+}
+
+static bool has_address(struct nl_cache *all, int ifindex, const struct nl_addr *want)
+{
+	for (struct nl_object *o = nl_cache_get_first(all); o; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *a = (struct rtnl_addr *)o;
+		struct nl_addr *local = rtnl_addr_get_local(a);
+
+		if (rtnl_addr_get_ifindex(a) == ifindex && local && nl_addr_cmp(local, want) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void inspect_addresses(struct nl_sock *sock, const char *name, int ifindex,
+			      const json_t *addresses, json_t *found)
+{
+	_cleanup_(cleanup_cachep) struct nl_cache *all = NULL;
+	json_t *address;
+	size_t i;
+	int rc = rtnl_addr_alloc_cache(sock, &all);
+
+	if (rc < 0) {
+		differs(found, name, "addresses: %s", nl_geterror(rc));
+		return;
+	}
+	json_array_foreach ((json_t *)addresses, i, address) {
+		_cleanup_(cleanup_addrp) struct nl_addr *want = parse(json_string_value(address));
+
+		if (!want || !has_address(all, ifindex, want))
+			differs(found, name, "address %s is missing", json_string_value(address));
+	}
+}
+
+static bool has_route(struct nl_cache *all, int ifindex, const struct nl_addr *dst,
+		      const struct nl_addr *gw)
+{
+	for (struct nl_object *o = nl_cache_get_first(all); o; o = nl_cache_get_next(o)) {
+		struct rtnl_route *r = (struct rtnl_route *)o;
+
+		if (!same_prefix(rtnl_route_get_dst(r), dst))
+			continue;
+		for (int n = 0; n < rtnl_route_get_nnexthops(r); n++) {
+			struct rtnl_nexthop *hop = rtnl_route_nexthop_n(r, n);
+			struct nl_addr *via = rtnl_route_nh_get_gateway(hop);
+
+			if (rtnl_route_nh_get_ifindex(hop) == ifindex &&
+			    (gw ? via && nl_addr_cmp(via, gw) == 0 : !via))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void inspect_routes(struct nl_sock *sock, const char *name, int ifindex,
+			   const json_t *routes, json_t *found)
+{
+	_cleanup_(cleanup_cachep) struct nl_cache *all = NULL;
+	json_t *route;
+	size_t i;
+	int rc = rtnl_route_alloc_cache(sock, AF_UNSPEC, 0, &all);
+
+	if (rc < 0) {
+		differs(found, name, "routes: %s", nl_geterror(rc));
+		return;
+	}
+	json_array_foreach ((json_t *)routes, i, route) {
+		const char *dst = json_string_value(json_object_get(route, "dst"));
+		const char *gw = json_string_value(json_object_get(route, "gw"));
+		_cleanup_(cleanup_addrp) struct nl_addr *to = parse(dst), *via = parse(gw);
+
+		if (!to || !has_route(all, ifindex, to, via))
+			differs(found, name, "route to %s%s%s is missing", dst, gw ? " via " : "",
+				gw ? gw : "");
+	}
+}
+
+static struct rtnl_link *inspect_link(struct nl_sock *sock, const char *name, json_int_t mtu,
+				      json_t *found)
+{
+	struct qbx_err e = { 0 };
+	struct rtnl_link *link = link_get(sock, name, &e);
+
+	if (!link) {
+		differs(found, name, "%s", e.sys == ENODEV ? "is missing" : e.msg);
+		return NULL;
+	}
+	if (!(rtnl_link_get_flags(link) & IFF_UP))
+		differs(found, name, "is down");
+	if (rtnl_link_get_mtu(link) != mtu)
+		differs(found, name, "MTU is %u, not %lld", rtnl_link_get_mtu(link),
+			(long long)mtu);
+	return link;
+}
+
+static void inspect_pair(struct nl_sock *sock, struct rtnl_link *a, struct rtnl_link *b,
+			 json_t *found)
+{
+	if (!redirect_is(sock, a, b))
+		differs(found, rtnl_link_get_name(a), "is not redirected to %s",
+			rtnl_link_get_name(b));
+	if (!redirect_is(sock, b, a))
+		differs(found, rtnl_link_get_name(b), "is not redirected to %s",
+			rtnl_link_get_name(a));
+}
+
+/* The interface that the guest stands for. */
+static struct rtnl_link *inspect_nic(struct nl_sock *sock, const struct attachment *at,
+				     const json_t *said, const char *id, json_t *found)
+{
+	json_int_t mtu = json_integer_value(json_object_get(said, "mtu"));
+	const char *mac = json_string_value(json_object_get(said, "mac"));
+	struct rtnl_link *nic = inspect_link(sock, at->ifname, mtu, found);
+	struct qbx_err e = { 0 };
+	json_auto_t *like = result_link(at->result, at->ifname, id, &e);
+	char now[18];
+
+	if (!nic)
+		return NULL;
+	if (!mac || strcmp(mac, link_mac(nic, now)) != 0)
+		differs(found, at->ifname, "MAC is %s, not %s", link_mac(nic, now),
+			mac ? mac : "known");
+	inspect_addresses(sock, at->ifname, rtnl_link_get_ifindex(nic),
+			  json_object_get(like, "addresses"), found);
+	inspect_routes(sock, at->ifname, rtnl_link_get_ifindex(nic),
+		       json_object_get(like, "routes"), found);
+	return nic;
+}
+
+void inspect_network(struct nl_sock *sock, const struct attachment *at, const json_t *said,
+		     const char *id, json_t *found)
+{
+	const char *name = json_string_value(json_object_get(said, "tap"));
+	json_int_t mtu = json_integer_value(json_object_get(said, "mtu"));
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL, *nic = NULL;
+
+	if (!name) {
+		differs(found, at->ifname, "its TAP is not known");
+		return;
+	}
+	tap = inspect_link(sock, name, mtu, found);
+	if (tap && !link_is_tap(tap))
+		differs(found, name, "is no TAP");
+	if (strcmp(at->tap, name) != 0)
+		return;
+	nic = inspect_nic(sock, at, said, id, found);
+	if (nic && tap)
+		inspect_pair(sock, nic, tap, found);
+}

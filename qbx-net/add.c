@@ -84,6 +84,7 @@ static int clear_old(struct add *a, struct qbx_err *err)
 {
 	_cleanup_(lease_free) struct lease old = { 0 };
 	const struct config *cfg = &a->cli->cfg;
+	struct join with = a->join;
 	struct qbx_err gone = { 0 };
 	_cleanup_close_ int ns = netns_open(a->path, &gone);
 	int found = lease_read(cfg, a->box.key, &old, err);
@@ -103,7 +104,8 @@ static int clear_old(struct add *a, struct qbx_err *err)
 	if (!found || a->cli->dry_run)
 		return 0;
 	log_debug("taking back what an earlier add of %s left", a->box.key);
-	return undo(cfg, a->box.key, &old, a->join.timeout_ms, err);
+	with.lease = &old;
+	return undo(&with, err);
 }
 
 /* Everything that changes something. */
@@ -163,6 +165,30 @@ static int answer(struct add *a, json_t *links, struct qbx_err *err)
 	return cli_emit(a->box.doc, err);
 }
 
+/*
+ * The process that the lease lives as long as. A box that has its directory already is the shim's, which
+ * has called us.
+ */
+static int set_owner(struct add *a, struct qbx_err *err)
+{
+	struct qbx_err none = { 0 };
+	_cleanup_close_ int dir = -1;
+	char *end = NULL;
+	long pid = net_opts.owner ? strtol(net_opts.owner, &end, 10) : 0;
+
+	if (net_opts.owner) {
+		if (*end || pid <= 1 || pid > INT_MAX ||
+		    proc_identify((pid_t)pid, &a->lease.owner) < 0)
+			return err_code(err, EX_USAGE, "--owner: \"%s\" is no process",
+					net_opts.owner);
+		return 0;
+	}
+	dir = box_dir_open(&a->cli->cfg, &a->box, 0, &none);
+	if (dir >= 0 && getppid() > 1 && proc_identify(getppid(), &a->lease.owner) < 0)
+		a->lease.owner.pid = 0;
+	return 0;
+}
+
 static int make_and_answer(struct add *a, struct qbx_err *err)
 {
 	_cleanup_close_ int turn = turn_take(&a->cli->cfg, &a->lease);
@@ -171,7 +197,7 @@ static int make_and_answer(struct add *a, struct qbx_err *err)
 
 	if (make(a, links, err) == 0 && answer(a, links, err) == 0)
 		return 0;
-	if (undo(&a->cli->cfg, a->box.key, &a->lease, a->join.timeout_ms, &left) < 0)
+	if (undo(&a->join, &left) < 0)
 		err_hint(err, "undoing it failed too, qbx-net del tries again: %s", left.msg);
 	return -1;
 }
@@ -189,9 +215,12 @@ static int add(struct cli *cli, struct qbx_err *err)
 				.path = netns_path(a.path, a.box.key),
 				.lease = &a.lease,
 				.phases = &a.phases,
+				.lock = &lock,
 				.ns = -1,
 				.timeout_ms = net_plugin_timeout(err) };
 	if (a.join.timeout_ms < 0 || choose(&a, err) < 0 || check_plugins(&a.join, err) < 0)
+		return -1;
+	if (set_owner(&a, err) < 0)
 		return -1;
 	if (!cli->dry_run && lease_lock(&cli->cfg, a.box.key, &lock, err) < 0)
 		return -1;

@@ -83,7 +83,7 @@ static int check(struct cli *cli, struct qbx_err *err)
 	_cleanup_(lease_unlock) struct lease_lock lock = { .fd = -1 };
 	json_auto_t *found = json_array();
 	char path[NETNS_PATH_MAX];
-	struct join j = { .cfg = &cli->cfg, .lease = &l, .ns = -1 };
+	struct join j = { .cfg = &cli->cfg, .lease = &l, .lock = &lock, .ns = -1 };
 
 	j.timeout_ms = net_plugin_timeout(err);
 	if (j.timeout_ms < 0 || cli_read_box(cli, &box, err) < 0)

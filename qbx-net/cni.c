@@ -170,8 +170,15 @@ void cni_call_free(struct cni_call *call)
 	memset(call, 0, sizeof(*call));
 }
 
+static int born(void *arg, pid_t pid, struct qbx_err *err)
+{
+	const struct lease_lock *lock = arg;
+
+	return orphan_note(lock, pid) < 0 ? err_sys(err, errno, "write %s", lock->path) : 0;
+}
+
 /* Return: 0 with @o filled by a plugin that succeeded, or -1 with @err. */
-static int run(const struct cni_call *call, int timeout_ms, struct proc_output *o,
+static int run(const struct cni_call *call, const struct chain *chain, struct proc_output *o,
 	       struct qbx_err *err)
 {
 	const char *argv[] = { call->path, NULL };
@@ -180,14 +187,16 @@ static int run(const struct cni_call *call, int timeout_ms, struct proc_output *
 				  .envp = (const char *const *)call->env,
 				  .netns = -1,
 				  .detach = 1,
-				  .die_with_us = 1 };
+				  .die_with_us = 1,
+				  .born = chain->lock ? born : NULL,
+				  .born_arg = (void *)chain->lock };
 	_cleanup_free_ char *text = json_dumps(call->input, JSON_COMPACT);
 
 	if (!text)
 		return err_sys(err, ENOMEM, "run %s", call->path);
-	if (proc_run(&spec, text, strlen(text), PLUGIN_OUTPUT_MAX, timeout_ms, o, err) < 0) {
+	if (proc_run(&spec, text, strlen(text), PLUGIN_OUTPUT_MAX, chain->timeout_ms, o, err) < 0) {
 		if (err->sys == ETIMEDOUT)
-			err_code(err, EX_TEMPFAIL, "no end after %d s", timeout_ms / 1000);
+			err_code(err, EX_TEMPFAIL, "no end after %d s", chain->timeout_ms / 1000);
 		else if (!err->sys)
 			err->code = EX_UNAVAILABLE;
 		return -1;
@@ -207,7 +216,7 @@ int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **re
 	*refused = false;
 	if (cni_prepare(chain, i, "ADD", prev, &call, err) < 0)
 		return -1;
-	if (run(&call, chain->timeout_ms, &o, err) < 0) {
+	if (run(&call, chain, &o, err) < 0) {
 		*refused = o.status > 0 && o.status < 128;
 		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
 	}
@@ -229,7 +238,7 @@ static int tell(const struct chain *chain, size_t i, const char *command, const 
 
 	if (cni_prepare(chain, i, command, prev, &call, err) < 0)
 		return -1;
-	if (run(&call, chain->timeout_ms, &o, err) < 0)
+	if (run(&call, chain, &o, err) < 0)
 		return err_wrap(err, "CNI plugin %s: %s failed", call.type, command);
 	return 0;
 }
@@ -267,7 +276,7 @@ json_t *cni_version(const struct conf *conf, size_t i, const char *bin_dir, int 
 	/* Nothing of the configuration: this is about the plugin alone. */
 	json_decref(call.input);
 	call.input = json_pack("{s:s}", "cniVersion", conf->version);
-	if (call.input && run(&call, timeout_ms, &o, err) == 0) {
+	if (call.input && run(&call, &chain, &o, err) == 0) {
 		answer = json_parse(o.out ? o.out : "", o.out_len, "its answer", err);
 		err->code = answer ? 0 : EX_UNAVAILABLE;
 	}

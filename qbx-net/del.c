@@ -113,6 +113,7 @@ static int take_back(struct cli *cli, const struct box *box, int timeout_ms, str
 				.key = box->key,
 				.path = netns_path(path, box->key),
 				.lease = &l,
+				.lock = &lock,
 				.ns = -1,
 				.timeout_ms = timeout_ms };
 	struct qbx_err left = { 0 };
@@ -125,7 +126,7 @@ static int take_back(struct cli *cli, const struct box *box, int timeout_ms, str
 		return 0;
 	if (cli->dry_run)
 		return found < 0 ? -1 : plan_del(&j, err);
-	if (undo(&cli->cfg, box->key, &l, timeout_ms, &left) < 0 && found > 0)
+	if (undo(&j, &left) < 0 && found > 0)
 		*err = left;
 	return err->code ? -1 : 0;
 }

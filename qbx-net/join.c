@@ -12,7 +12,8 @@ struct chain join_chain(const struct join *j, size_t i)
 			       .bin_dir = j->cfg->cni_bin_dir,
 			       .id = j->key,
 			       .netns = j->path,
-			       .timeout_ms = j->timeout_ms };
+			       .timeout_ms = j->timeout_ms,
+			       .lock = j->lock };
 }
 
 /* The phases of the first network are called as if there were no other. */

@@ -99,13 +99,15 @@ static int old_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 
 static int lease_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 {
-	json_t *nets = NULL, *net = NULL;
+	json_t *nets = NULL, *net = NULL, *owner = NULL;
 	int version, owned;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?o, s?o}", "lease", &version, "owned",
-			   &owned, "networks", &nets, "net", &net) < 0)
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?o, s?o, s?o}", "lease", &version,
+			   "owned", &owned, "networks", &nets, "owner", &owner, "net", &net) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
+	if (owner && proc_from_json(owner, &l->owner, err) < 0)
+		return -1;
 	l->owned = owned;
 	l->net = json_incref(net);
 	if (version == LEASE_VERSION)
@@ -155,8 +157,9 @@ static json_t *lease_to_json(const struct lease *l)
 	for (size_t i = 0; i < l->nnets; i++)
 		if (json_array_append_new(nets, attachment_to_json(&l->nets[i])) < 0)
 			return NULL;
-	return json_pack("{s:i, s:b, s:O, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
-			 "networks", nets, "net", l->net);
+	return json_pack("{s:i, s:b, s:O, s:o*, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
+			 "networks", nets, "owner", l->owner.pid ? proc_to_json(&l->owner) : NULL,
+			 "net", l->net);
 }
 
 int lease_write(const struct config *cfg, const char *key, const struct lease *l,
@@ -200,38 +203,100 @@ static int lock_dir(const char *dir, int how, struct qbx_err *err)
 	return take_fd(&fd);
 }
 
-int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
-	       struct qbx_err *err)
+static int make_dirs(const struct config *cfg, char dir[PATH_MAX], struct qbx_err *err)
 {
-	_cleanup_close_ int dirfd = -1;
-	char dir[PATH_MAX], new[PATH_MAX];
+	snprintf(dir, PATH_MAX, "%s/leases", cfg->state_dir);
+	if (io_mkdirs(cfg->state_dir, 0755, err) == 0 && io_mkdirs(dir, 0700, err) == 0)
+		return 0;
+	return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
+}
 
-	lock->fd = lock->dirfd = -1;
-	snprintf(dir, sizeof(dir), "%s/leases", cfg->state_dir);
-	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 ||
-	    lease_path(cfg, key, NEW, new, err) < 0)
-		return -1;
-	if (io_mkdirs(cfg->state_dir, 0755, err) < 0 || io_mkdirs(dir, 0700, err) < 0)
-		return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
-	dirfd = lock_dir(dir, LOCK_SH, err);
-	if (dirfd < 0)
-		return -1;
+/* Return: 1, or 0 if it is taken and @how says not to wait, or -1 with @err. */
+static int take_file(struct lease_lock *lock, int how, struct qbx_err *err)
+{
 	for (;;) {
 		_cleanup_close_ int fd =
 			open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		struct stat held, now;
 
-		if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &held) < 0)
+		if (fd < 0 || flock(fd, how) < 0 || fstat(fd, &held) < 0) {
+			if (fd >= 0 && errno == EWOULDBLOCK)
+				return 0;
 			return err_sys(err, errno, "take lock %s", lock->path);
+		}
 		/* Whoever held it has removed the file; if another is there by now, wait for it. */
 		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino ||
 		    held.st_dev != now.st_dev)
 			continue;
 		lock->fd = take_fd(&fd);
-		lock->dirfd = take_fd(&dirfd);
-		unlink(new); /* of a holder that was killed */
-		return 0;
+		return 1;
 	}
+}
+
+static int take_lock(const struct config *cfg, const char *key, struct lease_lock *lock, int how,
+		     struct qbx_err *err)
+{
+	_cleanup_close_ int dirfd = -1;
+	char dir[PATH_MAX], new[PATH_MAX];
+	int got;
+
+	lock->fd = lock->dirfd = -1;
+	if (lease_path(cfg, key, ".lock", lock->path, err) < 0 ||
+	    lease_path(cfg, key, NEW, new, err) < 0 || make_dirs(cfg, dir, err) < 0)
+		return -1;
+	dirfd = lock_dir(dir, LOCK_SH, err);
+	got = dirfd < 0 ? -1 : take_file(lock, how, err);
+	if (got <= 0)
+		return got;
+	lock->dirfd = take_fd(&dirfd);
+	/* What a holder that was killed has left. */
+	unlink(new);
+	orphan_end(lock, key);
+	return 1;
+}
+
+int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
+	       struct qbx_err *err)
+{
+	return take_lock(cfg, key, lock, LOCK_EX, err) < 0 ? -1 : 0;
+}
+
+int lease_try_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
+		   struct qbx_err *err)
+{
+	return take_lock(cfg, key, lock, LOCK_EX | LOCK_NB, err);
+}
+
+int lease_lock_all(const struct config *cfg, struct qbx_err *err)
+{
+	char dir[PATH_MAX];
+
+	return make_dirs(cfg, dir, err) < 0 ? -1 : lock_dir(dir, LOCK_EX, err);
+}
+
+bool lease_busy(const struct config *cfg, const char *key)
+{
+	struct qbx_err none = { 0 };
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+
+	if (lease_path(cfg, key, ".lock", path, &none) < 0)
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+}
+
+int lease_box(const char *key, size_t len, struct box *box)
+{
+	const char *dashes = memmem(key, len, "--", 2);
+	struct qbx_err none = { 0 };
+	json_t *doc;
+
+	if (!dashes)
+		return -1;
+	doc = json_pack("{s:i, s:s%, s:s%}", "qbx", 1, "namespace", key, (size_t)(dashes - key),
+			"id", dashes + 2, len - (size_t)(dashes + 2 - key));
+	return doc ? box_take(box, doc, key, &none) : -1;
 }
 
 void lease_unlock(struct lease_lock *lock)

@@ -13,13 +13,15 @@ struct net_opts net_opts;
 static const struct cli_opt opts[] = {
 	{ "plugin-timeout", "SECONDS", "end a plugin that takes longer (default 30)",
 	  offsetof(struct net_opts, plugin_timeout) },
-	{ "network", "NAME", "ready: the network to ask", offsetof(struct net_opts, network) },
-	{ "j", NULL, "check: print JSON", offsetof(struct net_opts, json) },
+	{ "network", "NAME", "ready, gc: the network to ask", offsetof(struct net_opts, network) },
+	{ "owner", "PID", "add: the lease is dead when that process has gone",
+	  offsetof(struct net_opts, owner) },
+	{ "j", NULL, "check, list, gc: print JSON", offsetof(struct net_opts, json) },
 	{ NULL, NULL, NULL, 0 },
 };
 
-static const struct cli_verb *const verbs[] = { &verb_add, &verb_del, &verb_check, &verb_ready,
-						NULL };
+static const struct cli_verb *const verbs[] = { &verb_add,  &verb_del, &verb_check, &verb_status,
+						&verb_list, &verb_gc,  &verb_ready, NULL };
 
 static const struct cli_program program = {
 	.name = "qbx-net",

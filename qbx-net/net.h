@@ -28,6 +28,7 @@
 #include "config.h"
 #include "err.h"
 #include "phase.h"
+#include "proc.h"
 
 #define NET_LINKS_MAX 4u       /* networks of a box: as many as qbx-vm gives a guest interfaces */
 #define NET_IFNAME "eth0"      /* of the only network, unless the document says otherwise */
@@ -38,6 +39,7 @@
 struct net_opts {
 	const char *plugin_timeout; /* seconds, as given; NULL for the default */
 	const char *network;	    /* name; NULL for the default, or for none */
+	const char *owner;	    /* pid, as given, or NULL */
 	bool json;
 };
 
@@ -46,8 +48,9 @@ extern struct net_opts net_opts;
 /** net_plugin_timeout() - deadline of one plugin call in ms. Return: it, or -1 with @err. */
 int net_plugin_timeout(struct qbx_err *err) _must_check_;
 
-/* add.c check.c del.c ready.c */
-extern const struct cli_verb verb_add, verb_check, verb_del, verb_ready;
+/* Each in a file of its name. */
+extern const struct cli_verb verb_add, verb_check, verb_del, verb_gc, verb_list, verb_ready,
+	verb_status;
 
 /* conf.c */
 
@@ -114,6 +117,7 @@ struct attachment {
 void attachment_free(struct attachment *at);
 
 struct lease;
+struct lease_lock;
 
 /**
  * networks_take() - which networks a document wants, into l->nets, without their configurations
@@ -145,10 +149,11 @@ int capability_check(const struct attachment *at, struct qbx_err *err) _must_che
 /* How the plugins of a chain are called. All borrowed. */
 struct chain {
 	const struct attachment *at;
-	const char *bin_dir; /* colon-separated */
-	const char *id;	     /* CNI_CONTAINERID; NULL: it is not about a box */
-	const char *netns;   /* NULL: gone, which DEL allows */
-	int timeout_ms;	     /* of one call */
+	const char *bin_dir;	       /* colon-separated */
+	const char *id;		       /* CNI_CONTAINERID; NULL: it is not about a box */
+	const char *netns;	       /* NULL: gone, which DEL allows */
+	int timeout_ms;		       /* of one call */
+	const struct lease_lock *lock; /* where the plugin that runs is written down, or NULL */
 };
 
 #define CNI_ENV_MAX 8
@@ -260,7 +265,8 @@ struct lease {
 	bool standin; /* it is one of standin.c by now; not written down */
 	struct attachment nets[NET_LINKS_MAX];
 	size_t nnets;
-	json_t *net; /* what add answered, or NULL while it had not; owned */
+	struct proc_id owner; /* the process it is made for; pid 0: none */
+	json_t *net;	      /* what add answered, or NULL while it had not; owned */
 };
 
 /** lease_free() - also fit for _cleanup_(lease_free). */
@@ -290,8 +296,57 @@ struct lease_lock {
 int lease_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
 	       struct qbx_err *err) _must_check_;
 
+/** lease_try_lock() - the same without waiting. Return: 1, 0 if it is taken, or -1 with @err. */
+int lease_try_lock(const struct config *cfg, const char *key, struct lease_lock *lock,
+		   struct qbx_err *err) _must_check_;
+
+/** lease_lock_all() - wait for all boxes' locks. Return: descriptor that holds them, or -1. */
+int lease_lock_all(const struct config *cfg, struct qbx_err *err) _must_check_;
+
+/** lease_busy() - does somebody hold the lock of a box? */
+bool lease_busy(const struct config *cfg, const char *key);
+
+/** lease_box() - the box of a key, which need not end with a NUL. Return: 0, or -1 if it is none. */
+int lease_box(const char *key, size_t len, struct box *box) _must_check_;
+
 /** lease_unlock() - also fit for _cleanup_(lease_unlock). */
 void lease_unlock(struct lease_lock *lock);
+
+/* orphan.c */
+
+/** orphan_note() - write down which plugin runs. Return: 0, or -1 with errno. */
+int orphan_note(const struct lease_lock *lock, pid_t pid) _must_check_;
+
+/** orphan_end() - end what the plugin of a killed holder has started; waits until it has gone. */
+void orphan_end(const struct lease_lock *lock, const char *key);
+
+/* life.c */
+enum life { LIFE_BUSY, LIFE_USED, LIFE_KEPT, LIFE_DEAD };
+
+const char *life_name(enum life life);
+
+/**
+ * life_of() - is a lease still wanted? Its lock is free, or held by the caller.
+ * @why: set to the reason, in words
+ */
+enum life life_of(const struct config *cfg, const char *key, const struct lease *l,
+		  const char **why);
+
+/* status.c */
+
+/**
+ * status_report() - what is known of a box, as qbx-net(8) has it; without "why" if that is nothing
+ * Return: new reference, or NULL with @err.
+ */
+json_t *status_report(const struct config *cfg, const struct box *box,
+		      struct qbx_err *err) _must_check_;
+
+/* list.c */
+typedef int leases_fn(void *arg, const struct box *box, struct qbx_err *err);
+
+/** leases_each() - @fn for each box that has a lease, or what is left of one, until it fails. */
+int leases_each(const struct config *cfg, leases_fn *fn, void *arg,
+		struct qbx_err *err) _must_check_;
 
 /* cache.c: results of all CNI runtimes of this host, by cni_cache_dir */
 
@@ -403,7 +458,8 @@ struct join {
 	const char *key, *path; /* path: of the namespace */
 	struct lease *lease;
 	struct phases *phases;
-	int ns; /* descriptor of the namespace */
+	const struct lease_lock *lock; /* held; NULL while nothing is changed */
+	int ns;			       /* descriptor of the namespace */
 	int timeout_ms;
 };
 
@@ -446,15 +502,16 @@ void inspect_network(struct nl_sock *sock, const struct attachment *at, const js
 /* undo.c */
 
 /**
- * undo() - give everything back that the lease names, and then the lease
+ * undo() - give everything back that @with->lease names, and then the lease
  * Goes on after a failure and reports the first one. The lease then stays, so that del can be tried
  * again: an address may still be taken.
  */
-int undo(const struct config *cfg, const char *key, struct lease *l, int timeout_ms,
-	 struct qbx_err *err) _must_check_;
+int undo(const struct join *with, struct qbx_err *err) _must_check_;
 
 /* plan.c: --dry-run */
 int plan_add(const struct join *j, struct qbx_err *err) _must_check_;
 int plan_del(const struct join *j, struct qbx_err *err) _must_check_;
+int plan_gc(const struct conf *conf, size_t i, const json_t *valid, const struct config *cfg,
+	    struct qbx_err *err) _must_check_;
 
 #endif

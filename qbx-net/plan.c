@@ -108,3 +108,12 @@ int plan_del(const struct join *j, struct qbx_err *err)
 	printf("rm -f %s/leases/%s.json\n", j->cfg->state_dir, j->key);
 	return finish(err);
 }
+
+int plan_gc(const struct conf *conf, size_t i, const json_t *valid, const struct config *cfg,
+	    struct qbx_err *err)
+{
+	const struct attachment at = { .conf = *conf };
+	const struct chain chain = { .at = &at, .bin_dir = cfg->cni_bin_dir };
+
+	return print_call(&chain, i, "GC", valid, err);
+}

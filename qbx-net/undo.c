@@ -52,26 +52,22 @@ static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 		note(first, &e);
 }
 
-int undo(const struct config *cfg, const char *key, struct lease *l, int timeout_ms,
-	 struct qbx_err *err)
+int undo(const struct join *with, struct qbx_err *err)
 {
 	struct qbx_err first = { 0 }, e = { 0 };
-	char path[NETNS_PATH_MAX];
-	_cleanup_close_ int ns = netns_open(netns_path(path, key), &e);
-	struct join j = {
-		.cfg = cfg, .key = key, .path = path, .lease = l, .timeout_ms = timeout_ms
-	};
+	_cleanup_close_ int ns = netns_open(with->path, &e);
+	struct join j = *with;
 
 	if (ns < 0 && e.sys != ENOENT)
 		note(&first, &e);
 	else if (ns < 0)
-		ns = standin_create(cfg, key, path, l);
+		ns = standin_create(j.cfg, j.key, j.path, j.lease);
 	j.ns = ns;
-	for (size_t i = l->nnets; i-- > 0;)
+	for (size_t i = j.lease->nnets; i-- > 0;)
 		undo_network(&j, i, &first);
-	if (l->owned && netns_remove(path, &e) < 0)
+	if (j.lease->owned && netns_remove(j.path, &e) < 0)
 		note(&first, &e);
-	if (!first.code && lease_remove(cfg, key, &e) < 0)
+	if (!first.code && lease_remove(j.cfg, j.key, &e) < 0)
 		note(&first, &e);
 	if (!first.code)
 		return 0;

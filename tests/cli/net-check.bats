@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The version that is spoken, and CNI's verbs beside ADD and DEL: VERSION, CHECK, STATUS.
 
+# shellcheck disable=SC2154 # nets.bash sets them
+
 bats_require_minimum_version 1.5.0
 load nets
 
@@ -132,7 +134,7 @@ differs() {
 	grep -q '^eth0: CNI plugin bridge: CHECK failed: ' "$T/found"
 	$n addr add 10.77.0.2/24 dev eth0
 	$n route add default via 10.77.0.1
-	inside ip netns exec $key tc qdisc del dev tap0 ingress
+	inside ip netns exec "$key" tc qdisc del dev tap0 ingress
 	differs 'tap0: is not redirected to eth0'
 	[ "$(wc -l <"$T/found")" = 1 ]
 	run -1 net check -j <"$T/out"

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A box on several networks, and what it may ask of each.
 
+# shellcheck disable=SC2154 # nets.bash sets them
+
 bats_require_minimum_version 1.5.0
 load nets
 
@@ -162,7 +164,7 @@ document() {
 	END
 	document '[{"ifname":"net7","mac":"02:11:22:33:44:55","args":{"IgnoreUnknown":"1"}}]' | net add >"$T/out"
 	[ "$(ls "$cache/results")" = "one-$key-net7" ]
-	jq -e --arg key $key '.kind == "cniCacheV1" and .containerId == $key and .ifName == "net7" and
+	jq -e --arg key "$key" '.kind == "cniCacheV1" and .containerId == $key and .ifName == "net7" and
 		.networkName == "one" and .netns == "/run/netns/" + $key and .cniArgs == [["IgnoreUnknown", "1"]] and
 		.capabilityArgs == {mac: "02:11:22:33:44:55"} and .result.cniVersion == "1.0.0" and
 		(.result.ips | length) == 1' "$cache/results/one-$key-net7"

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # qbx-net with the distribution's CNI plugins. Scripts stand in for them only where one has to misbehave.
 
+# shellcheck disable=SC2154 # nets.bash sets them
+
 bats_require_minimum_version 1.5.0
 
 load nets

@@ -3,6 +3,7 @@
 #
 # For tests of qbx-net: real CNI plugins, in mount and network namespaces of the test's own, and a look at
 # what is left after each test. To be loaded.
+# shellcheck disable=SC2034
 
 setup() {
 	T=$BATS_TEST_TMPDIR conf=$BATS_TEST_TMPDIR/net.d state=$BATS_TEST_TMPDIR/state

@@ -11,6 +11,7 @@
 #include "qbx-net/conf.c"
 #include "qbx-net/lease.c"
 #include "qbx-net/networks.c"
+#include "qbx-net/orphan.c"
 
 static char dir[] = "/tmp/qbx-lease-XXXXXX";
 static struct config cfg = { .state_dir = dir };

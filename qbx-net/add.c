@@ -162,7 +162,10 @@ static int answer(struct add *a, json_t *links, struct qbx_err *err)
 		return err_sys(err, ENOMEM, "describe the network");
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
 		return -1;
-	return cli_emit(a->box.doc, err);
+	if (cli_emit(a->box.doc, err) < 0)
+		return -1;
+	step("answered", a->box.key);
+	return 0;
 }
 
 /*

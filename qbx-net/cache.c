@@ -143,7 +143,11 @@ int cache_write(const struct config *cfg, const char *key, const char *netns,
 	fd = open_entry(cfg, path, err);
 	if (fd < 0)
 		return err_hint(err, "cni_cache_dir of qemubox.conf(5) is where");
-	return json_write_fd(fd, entry, path, err);
+	step("cache-file", path);
+	if (json_write_fd(fd, entry, path, err) < 0)
+		return -1;
+	step("cache", path);
+	return 0;
 }
 
 int cache_remove(const struct config *cfg, const char *key, const struct attachment *at,
@@ -155,6 +159,7 @@ int cache_remove(const struct config *cfg, const char *key, const struct attachm
 		return -1;
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_sys(err, errno, "remove %s", path);
+	step("cache-removed", path);
 	return 0;
 }
 

@@ -49,7 +49,7 @@ static int check_lease(struct join *j, json_t *found, struct qbx_err *err)
 		return 0;
 	}
 	if (!j->lease->net) {
-		differs(found, j->key, "its add has not finished");
+		differs(found, j->key, "its add or del has not finished");
 		return 0;
 	}
 	ns = netns_open(j->path, &gone);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "json.h"
+#include "log.h"
 #include "net.h"
 #include "proc.h"
 
@@ -174,7 +175,12 @@ static int born(void *arg, pid_t pid, struct qbx_err *err)
 {
 	const struct lease_lock *lock = arg;
 
-	return orphan_note(lock, pid) < 0 ? err_sys(err, errno, "write %s", lock->path) : 0;
+	/* A full disk must not keep a plugin from undoing. */
+	if (orphan_note(lock, pid) < 0)
+		log_debug("write %s: %s", lock->path, strerror(errno));
+	step("plugin-born", lock->path);
+	(void)err;
+	return 0;
 }
 
 /* Return: 0 with @o filled by a plugin that succeeded, or -1 with @err. */
@@ -201,6 +207,7 @@ static int run(const struct cni_call *call, const struct chain *chain, struct pr
 			err->code = EX_UNAVAILABLE;
 		return -1;
 	}
+	step(call->command, call->type);
 	if (o->status != 0)
 		return result_error(o->status, o->out, o->out_len, o->err, err);
 	return 0;

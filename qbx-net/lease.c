@@ -100,15 +100,17 @@ static int old_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 static int lease_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 {
 	json_t *nets = NULL, *net = NULL, *owner = NULL;
-	int version, owned;
+	int version, owned, standin = 0;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?o, s?o, s?o}", "lease", &version,
-			   "owned", &owned, "networks", &nets, "owner", &owner, "net", &net) < 0)
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?b, s?o, s?o, s?o}", "lease", &version,
+			   "owned", &owned, "standin", &standin, "networks", &nets, "owner", &owner,
+			   "net", &net) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
 	if (owner && proc_from_json(owner, &l->owner, err) < 0)
 		return -1;
 	l->owned = owned;
+	l->standin = standin;
 	l->net = json_incref(net);
 	if (version == LEASE_VERSION)
 		return nets_from_json(l, nets, err);
@@ -157,9 +159,9 @@ static json_t *lease_to_json(const struct lease *l)
 	for (size_t i = 0; i < l->nnets; i++)
 		if (json_array_append_new(nets, attachment_to_json(&l->nets[i])) < 0)
 			return NULL;
-	return json_pack("{s:i, s:b, s:O, s:o*, s:O*}", "lease", LEASE_VERSION, "owned", l->owned,
-			 "networks", nets, "owner", l->owner.pid ? proc_to_json(&l->owner) : NULL,
-			 "net", l->net);
+	return json_pack("{s:i, s:b, s:b, s:O, s:o*, s:O*}", "lease", LEASE_VERSION, "owned",
+			 l->owned, "standin", l->standin, "networks", nets, "owner",
+			 l->owner.pid ? proc_to_json(&l->owner) : NULL, "net", l->net);
 }
 
 int lease_write(const struct config *cfg, const char *key, const struct lease *l,
@@ -180,7 +182,11 @@ int lease_write(const struct config *cfg, const char *key, const struct lease *l
 		unlink(new);
 		return -1;
 	}
-	return rename(new, path) < 0 ? err_sys(err, errno, "write %s", path) : 0;
+	step("lease-new", key);
+	if (rename(new, path) < 0)
+		return err_sys(err, errno, "write %s", path);
+	step("lease", key);
+	return 0;
 }
 
 int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
@@ -191,6 +197,7 @@ int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err)
 		return -1;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "remove %s", path);
+	step("lease-removed", key);
 	return 0;
 }
 
@@ -245,10 +252,12 @@ static int take_lock(const struct config *cfg, const char *key, struct lease_loc
 	    lease_path(cfg, key, NEW, new, err) < 0 || make_dirs(cfg, dir, err) < 0)
 		return -1;
 	dirfd = lock_dir(dir, LOCK_SH, err);
+	step("directory", dir);
 	got = dirfd < 0 ? -1 : take_file(lock, how, err);
 	if (got <= 0)
 		return got;
 	lock->dirfd = take_fd(&dirfd);
+	step("lock", key);
 	/* What a holder that was killed has left. */
 	unlink(new);
 	orphan_end(lock, key);
@@ -304,6 +313,7 @@ void lease_unlock(struct lease_lock *lock)
 	if (lock->fd < 0)
 		return;
 	unlink(lock->path);
+	step("unlocked", lock->path);
 	close(take_fd(&lock->fd));
 	close(take_fd(&lock->dirfd));
 }

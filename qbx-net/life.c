@@ -4,7 +4,7 @@
  *
  * The rule, also in qbx-net(8). A lease is dead, if nobody is at work on it, and its VM does not run,
  * when
- *   - its add has not finished: whoever began it has gone, or would hold the lock; or
+ *   - its add, or its del, has not finished: whoever began it has gone, or would hold the lock; or
  *   - its namespace has gone: nobody can get into it any more; or
  *   - the process that it was made for has gone, and nobody is in the namespace.
  * One that was made by hand, for no process, is kept: a person may be in the middle of the pipeline.
@@ -80,7 +80,7 @@ enum life life_of(const struct config *cfg, const char *key, const struct lease 
 	*why = "its VM runs";
 	if (vm_runs(cfg, key))
 		return LIFE_USED;
-	*why = "its add has not finished";
+	*why = "its add or del has not finished";
 	if (!l->net)
 		return LIFE_DEAD;
 	*why = "its namespace has gone";

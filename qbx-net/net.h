@@ -29,6 +29,7 @@
 #include "err.h"
 #include "phase.h"
 #include "proc.h"
+#include "step.h"
 
 #define NET_LINKS_MAX 4u       /* networks of a box: as many as qbx-vm gives a guest interfaces */
 #define NET_IFNAME "eth0"      /* of the only network, unless the document says otherwise */
@@ -262,7 +263,7 @@ int version_settle(struct conf *conf, const char *bin_dir, int timeout_ms,
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
 	bool owned;   /* the namespace is of our making */
-	bool standin; /* it is one of standin.c by now; not written down */
+	bool standin; /* it is one of standin.c by now */
 	struct attachment nets[NET_LINKS_MAX];
 	size_t nnets;
 	struct proc_id owner; /* the process it is made for; pid 0: none */

@@ -65,6 +65,7 @@ static int populate(const char *path, struct qbx_err *err)
 		return -1;
 	if (mount(OWN_NETNS, path, NULL, MS_BIND, NULL) < 0)
 		return err_sys(err, errno, "mount the network namespace at %s", path);
+	step("netns-mounted", path);
 	return 0;
 }
 
@@ -77,6 +78,7 @@ int netns_create(const char *path, struct qbx_err *err)
 	fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(err, errno, "create %s", path);
+	step("netns-file", path);
 	if (populate(path, err) == 0)
 		return 0;
 	unlink(path);
@@ -104,8 +106,10 @@ int netns_remove(const char *path, struct qbx_err *err)
 	/* EINVAL: nothing mounted there */
 	if (errno != EINVAL && errno != ENOENT)
 		return err_sys(err, errno, "unmount %s", path);
+	step("netns-unmounted", path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "remove %s", path);
+	step("netns-removed", path);
 	return 0;
 }
 

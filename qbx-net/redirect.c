@@ -99,8 +99,10 @@ static int redirect(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_li
 	int a = rtnl_link_get_ifindex(from), b = rtnl_link_get_ifindex(to);
 	int rc = add_ingress(sock, a);
 
+	step("ingress", rtnl_link_get_name(from));
 	if (rc == 0)
 		rc = add_filter(sock, a, b);
+	step("redirected", rtnl_link_get_name(from));
 	if (rc < 0)
 		return err_code(err, EX_UNAVAILABLE, "redirect %s to %s: %s",
 				rtnl_link_get_name(from), rtnl_link_get_name(to), nl_geterror(rc));

@@ -60,9 +60,9 @@ int standin_create(const struct config *cfg, const char *key, const char *path, 
 
 	for (size_t i = 0; i < l->nnets; i++)
 		wanted = wanted || (l->nets[i].started && l->nets[i].result);
-	if (!wanted)
+	if (!wanted || (l->standin && netns_remove(path, &e) < 0)) /* of one that was killed */
 		return -1;
-	l->owned = true; /* this one is ours, and goes with the lease */
+	l->owned = l->standin = true; /* this one is ours, and goes with the lease */
 	if (lease_write(cfg, key, l, &e) == 0 && netns_create(path, &e) == 0)
 		ns = netns_open(path, &e);
 	sock = ns < 0 ? NULL : netns_socket(ns, &e);
@@ -70,7 +70,6 @@ int standin_create(const struct config *cfg, const char *key, const char *path, 
 		log_debug("no namespace to undo the network in: %s", e.msg);
 		return -1;
 	}
-	l->standin = true;
 	for (size_t i = 0; i < l->nnets; i++)
 		furnish(ns, sock, &l->nets[i], key);
 	return take_fd(&ns);

@@ -43,6 +43,7 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, uns
 		err_sys(err, errno, "create %s", name);
 		return NULL;
 	}
+	step("tap", name);
 	tap = link_get(sock, name, err);
 	if (!tap)
 		return NULL;
@@ -54,6 +55,7 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, uns
 		err_sys(err, errno, "keep %s", name);
 		return NULL;
 	}
+	step("tap-kept", name);
 	return link_get(sock, name, err); /* as it is by now */
 }
 
@@ -76,6 +78,7 @@ int tap_remove(int ns, const char *name, struct qbx_err *err)
 	rc = rtnl_link_delete(sock, tap);
 	if (rc < 0 && rc != -NLE_NODEV)
 		return err_code(err, EX_UNAVAILABLE, "remove %s: %s", name, nl_geterror(rc));
+	step("tap-removed", name);
 	return 0;
 }
 

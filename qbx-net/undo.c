@@ -52,16 +52,31 @@ static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 		note(first, &e);
 }
 
+/* From here on the box has no network that anybody could use, and gc takes it for dead. */
+static void begin(const struct join *j)
+{
+	struct qbx_err e = { 0 };
+
+	if (!j->lease->net)
+		return;
+	json_decref(take_ptr(j->lease->net));
+	if (lease_write(j->cfg, j->key, j->lease, &e) < 0)
+		log_debug("%s", e.msg);
+}
+
 int undo(const struct join *with, struct qbx_err *err)
 {
 	struct qbx_err first = { 0 }, e = { 0 };
 	_cleanup_close_ int ns = netns_open(with->path, &e);
 	struct join j = *with;
 
+	begin(&j);
 	if (ns < 0 && e.sys != ENOENT)
 		note(&first, &e);
-	else if (ns < 0)
+	else if (ns < 0 || j.lease->standin) {
+		cleanup_closep(&ns);
 		ns = standin_create(j.cfg, j.key, j.path, j.lease);
+	}
 	j.ns = ns;
 	for (size_t i = j.lease->nnets; i-- > 0;)
 		undo_network(&j, i, &first);

@@ -173,7 +173,7 @@ differs() {
 	END
 	run -137 net add <<<"$box"
 	echo "$box" >"$T/out"
-	differs "$key: its add has not finished"
+	differs "$key: its add or del has not finished"
 	net del <<<"$box"
 }
 

@@ -132,10 +132,10 @@ default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
 	run -137 net add <<<"$box"
 	[ -e "$state/leases/$key.lock" ]
 	touch "$state/leases/$key.json.new"
-	[ "$(state)" = 'dead: its add has not finished' ]
+	[ "$(state)" = 'dead: its add or del has not finished' ]
 	net gc --dry-run >"$T/plan"
-	grep -qx "# $key: its add has not finished" "$T/plan"
-	[ "$(state)" = 'dead: its add has not finished' ]
+	grep -qx "# $key: its add or del has not finished" "$T/plan"
+	[ "$(state)" = 'dead: its add or del has not finished' ]
 	[ "$(net gc)" = "$key" ]
 	[ "$(ls "$state/leases")" = default--bystander.json ]
 	net check <"$T/bystander"

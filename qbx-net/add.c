@@ -129,7 +129,7 @@ static int make(struct add *a, json_t *links, struct qbx_err *err)
 		result_drop_routes(link, links);
 		json_array_append_new(links, link);
 	}
-	return 0;
+	return netns_is(a->path, ns, err);
 }
 
 /* What all networks say of names. */

@@ -16,6 +16,8 @@
 /* A lease on its way to its name; a fixed one, to be found again after kill -9. */
 #define NEW ".json.new"
 
+#define STATE_HINT "state_dir of qemubox.conf(5) is where"
+
 static int lease_path(const struct config *cfg, const char *key, const char *end,
 		      char path[PATH_MAX], struct qbx_err *err)
 {
@@ -176,8 +178,10 @@ int lease_write(const struct config *cfg, const char *key, const struct lease *l
 	if (!j)
 		return err_sys(err, ENOMEM, "write %s", path);
 	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(err, errno, "create %s", new);
+	if (fd < 0) {
+		err_sys(err, errno, "create %s", new);
+		return err_hint(err, STATE_HINT);
+	}
 	if (json_write_fd(fd, j, new, err) < 0) {
 		unlink(new);
 		return -1;
@@ -215,7 +219,7 @@ static int make_dirs(const struct config *cfg, char dir[PATH_MAX], struct qbx_er
 	snprintf(dir, PATH_MAX, "%s/leases", cfg->state_dir);
 	if (io_mkdirs(cfg->state_dir, 0755, err) == 0 && io_mkdirs(dir, 0700, err) == 0)
 		return 0;
-	return err->code == EX_NOPERM ? err_hint(err, "run it as root") : -1;
+	return err_hint(err, err->code == EX_NOPERM ? "run it as root" : STATE_HINT);
 }
 
 /* Return: 1, or 0 if it is taken and @how says not to wait, or -1 with @err. */
@@ -229,7 +233,8 @@ static int take_file(struct lease_lock *lock, int how, struct qbx_err *err)
 		if (fd < 0 || flock(fd, how) < 0 || fstat(fd, &held) < 0) {
 			if (fd >= 0 && errno == EWOULDBLOCK)
 				return 0;
-			return err_sys(err, errno, "take lock %s", lock->path);
+			err_sys(err, errno, "take lock %s", lock->path);
+			return err_hint(err, STATE_HINT);
 		}
 		/* Whoever held it has removed the file; if another is there by now, wait for it. */
 		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino ||

@@ -393,6 +393,9 @@ int netns_create(const char *path, struct qbx_err *err) _must_check_;
 /** netns_open() - Return: descriptor that the caller closes, or -1 with @err (err->sys ENOENT). */
 int netns_open(const char *path, struct qbx_err *err) _must_check_;
 
+/** netns_is() - is it @ns that one finds at @path? Return: 0, or -1 with @err. */
+int netns_is(const char *path, int ns, struct qbx_err *err) _must_check_;
+
 /** netns_remove() - unmount and unlink. Return: 0 (also when absent), or -1 with @err. */
 int netns_remove(const char *path, struct qbx_err *err) _must_check_;
 

@@ -98,6 +98,17 @@ int netns_open(const char *path, struct qbx_err *err)
 	return take_fd(&fd);
 }
 
+int netns_is(const char *path, int ns, struct qbx_err *err)
+{
+	struct qbx_err gone = { 0 };
+	_cleanup_close_ int now = netns_open(path, &gone);
+	struct stat want, st;
+
+	if (now >= 0 && fstat(now, &st) == 0 && fstat(ns, &want) == 0 && st.st_ino == want.st_ino)
+		return 0;
+	return err_code(err, EX_UNAVAILABLE, "network namespace %s was taken away meanwhile", path);
+}
+
 int netns_remove(const char *path, struct qbx_err *err)
 {
 	for (int i = 0; umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0; i++)

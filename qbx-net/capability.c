@@ -246,7 +246,9 @@ int capability_take(json_t *caps, const char *name, json_t *value, struct qbx_er
 		return 0;
 	if (!c->ok(value))
 		return err_code(err, EX_DATAERR, "\"%s\" must be %s", name, c->form);
-	if (json_object_set(caps, name, value) < 0)
+	/* Plugins compare it with what the kernel says. */
+	value = !strcmp(name, "mac") ? mac_text(json_string_value(value)) : json_incref(value);
+	if (json_object_set_new(caps, name, value) < 0)
 		return err_sys(err, ENOMEM, "\"%s\"", name);
 	return 1;
 }

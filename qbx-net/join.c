@@ -129,6 +129,12 @@ static int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t
 	if (!link_mac(nic, mac)[0])
 		return err_code(err, EX_UNAVAILABLE, "CNI network %s: %s is no Ethernet interface",
 				at->conf.name, at->ifname);
+	if (rtnl_link_get_flags(nic) & IFF_NOARP) {
+		err_code(err, EX_UNAVAILABLE,
+			 "CNI network %s: %s does no ARP, so a guest could not find anybody",
+			 at->conf.name, at->ifname);
+		return err_hint(err, "ipvlan can be used in mode l2 only");
+	}
 	if (name_tap(j, i, sock, err) < 0)
 		return -1;
 	tap = tap_create(j->ns, sock, at->tap, rtnl_link_get_mtu(nic), err);

@@ -79,6 +79,7 @@ static void every_capability_is_taken(void **state)
 		0);
 	assert_int_equal(json_object_size(l.nets[0].caps), 10);
 	assert_int_equal(json_object_size(l.nets[0].args), 2);
+	assert_string_equal(json_string_value(json_object_get(l.nets[0].caps, "mac")), "02:00:00:00:00:aa");
 }
 
 static void bad_ones_are_named(void **state)

@@ -28,7 +28,7 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 static char *base64_encode(const char *text, size_t len)
 {
 	const unsigned char *in = (const unsigned char *)text;
-	char *out = malloc((len + 2) / 3 * 4 + 1), *o = out;
+	char *out = calloc((len + 2) / 3 + 1, 4), *o = out;
 
 	if (!out)
 		return NULL;

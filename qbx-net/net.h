@@ -111,6 +111,7 @@ struct attachment {
 	json_t *caps, *args;   /* capability arguments, CNI_ARGS: objects, or NULL; owned */
 	struct conf conf;      /* as it was at add */
 	size_t started;	       /* this many plugins of the chain may have run */
+	unsigned undone;       /* set of plugins whose DEL has succeeded; not written down */
 	json_t *result;	       /* of the last that finished, or NULL; owned */
 };
 

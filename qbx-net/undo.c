@@ -5,13 +5,20 @@
 #include "log.h"
 #include "net.h"
 
+struct failures {
+	struct qbx_err first;
+	bool quiet; /* there will be another try */
+};
+
 /* Keep the first failure; say the later ones in passing. */
-static void note(struct qbx_err *first, const struct qbx_err *e)
+static void note(struct failures *f, const struct qbx_err *e)
 {
-	if (first->code)
-		log_warn("%s", e->msg);
+	if (!f->first.code)
+		f->first = *e;
+	else if (f->quiet)
+		log_debug("%s", e->msg);
 	else
-		*first = *e;
+		log_warn("%s", e->msg);
 }
 
 /* A stand-in that is of no use, as on a second try, is as good as none. */
@@ -29,10 +36,10 @@ static int del_plugin(const struct chain *chain, size_t p, bool standin, struct 
 	return cni_del(&without, p, chain->at->result, err);
 }
 
-/* One network, last plugin first. */
-static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
+/* One network, last plugin first; what has been undone before is not again. */
+static void undo_network(const struct join *j, size_t i, struct failures *f)
 {
-	const struct attachment *at = &j->lease->nets[i];
+	struct attachment *at = &j->lease->nets[i];
 	struct chain chain = join_chain(j, i);
 	struct qbx_err e = { 0 };
 	bool failed = false;
@@ -40,16 +47,26 @@ static void undo_network(const struct join *j, size_t i, struct qbx_err *first)
 	if (j->ns < 0)
 		chain.netns = NULL;
 	else if (at->tap[0] && tap_remove(j->ns, at->tap, &e) < 0)
-		note(first, &e);
+		note(f, &e);
 	for (size_t p = at->started; p-- > 0;) {
 		err_forget(&e);
-		if (del_plugin(&chain, p, j->lease->standin, &e) < 0) {
-			note(first, &e);
-			failed = true;
+		if (at->undone & 1u << p)
+			continue;
+		if (del_plugin(&chain, p, j->lease->standin, &e) == 0) {
+			at->undone |= 1u << p;
+			continue;
 		}
+		note(f, &e);
+		failed = true;
 	}
 	if (!failed && cache_remove(j->cfg, j->key, at, &e) < 0)
-		note(first, &e);
+		note(f, &e);
+}
+
+static void undo_networks(const struct join *j, struct failures *f)
+{
+	for (size_t i = j->lease->nnets; i-- > 0;)
+		undo_network(j, i, f);
 }
 
 /* From here on the box has no network that anybody could use, and gc takes it for dead. */
@@ -64,28 +81,54 @@ static void begin(const struct join *j)
 		log_debug("%s", e.msg);
 }
 
+/*
+ * Two attachments to one network may share a rule that a plugin cannot remove before both have gone: it
+ * fails for the first one of them, when its interface has gone already.
+ */
+static bool may_help_to_repeat(const struct join *j, const struct failures *f)
+{
+	return j->lease->nnets > 1 && j->lease->owned && f->first.code != EX_TEMPFAIL;
+}
+
+static void repeat(struct join *j, struct failures *f)
+{
+	_cleanup_close_ int ns = -1;
+	struct qbx_err e = { 0 };
+
+	log_debug("%s", f->first.msg);
+	*f = (struct failures){ 0 };
+	if (netns_remove(j->path, &e) < 0)
+		note(f, &e);
+	else
+		ns = standin_create(j->cfg, j->key, j->path, j->lease);
+	j->ns = ns;
+	undo_networks(j, f);
+}
+
 int undo(const struct join *with, struct qbx_err *err)
 {
-	struct qbx_err first = { 0 }, e = { 0 };
+	struct failures f = { .quiet = with->lease->nnets > 1 && with->lease->owned };
+	struct qbx_err e = { 0 };
 	_cleanup_close_ int ns = netns_open(with->path, &e);
 	struct join j = *with;
 
 	begin(&j);
 	if (ns < 0 && e.sys != ENOENT)
-		note(&first, &e);
+		note(&f, &e);
 	else if (ns < 0 || j.lease->standin) {
 		cleanup_closep(&ns);
 		ns = standin_create(j.cfg, j.key, j.path, j.lease);
 	}
 	j.ns = ns;
-	for (size_t i = j.lease->nnets; i-- > 0;)
-		undo_network(&j, i, &first);
+	undo_networks(&j, &f);
+	if (f.first.code && may_help_to_repeat(&j, &f))
+		repeat(&j, &f);
 	if (j.lease->owned && netns_remove(j.path, &e) < 0)
-		note(&first, &e);
-	if (!first.code && lease_remove(j.cfg, j.key, &e) < 0)
-		note(&first, &e);
-	if (!first.code)
+		note(&f, &e);
+	if (!f.first.code && lease_remove(j.cfg, j.key, &e) < 0)
+		note(&f, &e);
+	if (!f.first.code)
 		return 0;
-	*err = first;
+	*err = f.first;
 	return -1;
 }

@@ -272,3 +272,31 @@ default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
 	rm "$cache/results"/*c1* "$cache/results"/*c2*
 	net del <"$T/a" && net del <"$T/b"
 }
+
+@test "GC of CNI waits until no add is under way" {
+	echo '{"cniVersion":"1.1.0","name":"testnet","plugins":[{"type":"slow"}]}' >"$conf/a.conflist"
+	mkfifo "$T/in" "$T/go"
+	plugin slow <<-END
+		case \$CNI_COMMAND in
+		ADD)
+			nsenter --net="\$CNI_NETNS" ip link add eth0 type veth peer name peer >&2
+			echo >$T/in
+			read _ <$T/go
+			echo ADD >>$T/calls
+			echo '{"interfaces":[{"name":"eth0","sandbox":"'\$CNI_NETNS'"}]}'
+			;;
+		GC) tee $T/GC | jq -r .name >>$T/calls ;;
+		esac
+	END
+	err=$T/err2 net add <<<"$box" >"$T/out" 3>&- &
+	adding=$!
+	read -r _ <"$T/in"
+	net gc --network testnet 3>&- &
+	collecting=$!
+	echo >"$T/go"
+	wait $adding
+	wait $collecting
+	[ "$(xargs <"$T/calls")" = 'ADD testnet' ]
+	jq -e --arg key "$key" '."cni.dev/valid-attachments" == [{containerID: $key, ifname: "eth0"}]' "$T/GC"
+	net del <"$T/out"
+}

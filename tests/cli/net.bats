@@ -288,6 +288,7 @@ load nets
 
 @test "the examples of the manual page" {
 	conflist 1.0.0 firewall
+	sed -i 's/"type":"bridge",/&"capabilities":{"ips":true},/' "$conf/10-test.conflist"
 	awk '/^\.Ed/ { on = 0 } on { print } /^\.Bd -literal/ { on = 1 }' \
 		"$BATS_TEST_DIRNAME/../../man/qbx-net.8" >"$T/examples"
 	[ "$(wc -l <"$T/examples")" -ge 4 ]

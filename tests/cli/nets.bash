@@ -36,6 +36,7 @@ things() {
 	ls -A "$cache/results" 2>/dev/null || :
 	inside ip -o link show type veth
 	inside iptables-save | grep -F "$key" || :
+	inside ip6tables-save | grep -F "$key" || :
 	leases
 }
 

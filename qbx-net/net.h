@@ -504,6 +504,12 @@ void differs(json_t *found, const char *about, const char *fmt, ...) _printf_(3,
 void inspect_network(struct nl_sock *sock, const struct attachment *at, const json_t *said,
 		     const char *id, json_t *found);
 
+/** standin_addresses() - how many addresses an attachment has been given. */
+size_t standin_addresses(const struct attachment *at, const char *key);
+
+/** standin_dress() - its interface again, with @n of its addresses from the @first on. */
+void standin_dress(int ns, const struct attachment *at, const char *key, size_t first, size_t n);
+
 /* undo.c */
 
 /**

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netlink/errno.h>
 #include <netlink/route/addr.h>
+#include <stdint.h>
 
 #include "log.h"
 #include "net.h"
@@ -30,31 +31,48 @@ static int add_address(struct nl_sock *sock, struct rtnl_link *link, const char 
 	return rc;
 }
 
-static void furnish(int ns, struct nl_sock *sock, const struct attachment *at, const char *key)
+/* The addresses that an attachment has been given; NULL for none that is known. */
+static json_t *addresses_of(const struct attachment *at, const char *key)
 {
-	struct qbx_err e = { 0 };
-	json_auto_t *like = result_link(at->result, at->ifname, key, &e);
-	_cleanup_(cleanup_linkp) struct rtnl_link *link =
-		like ? tap_create(ns, sock, at->ifname, 0, &e) : NULL;
-	json_t *address;
-	size_t i;
+	struct qbx_err none = { 0 };
+	json_auto_t *like = result_link(at->result, at->ifname, key, &none);
 
+	return json_incref(json_object_get(like, "addresses"));
+}
+
+size_t standin_addresses(const struct attachment *at, const char *key)
+{
+	json_auto_t *all = addresses_of(at, key);
+
+	return json_array_size(all);
+}
+
+void standin_dress(int ns, const struct attachment *at, const char *key, size_t first, size_t n)
+{
+	json_auto_t *all = addresses_of(at, key);
+	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = NULL;
+	_cleanup_(cleanup_linkp) struct rtnl_link *link = NULL;
+	struct qbx_err e = { 0 };
+
+	if (tap_remove(ns, at->ifname, &e) == 0)
+		sock = netns_socket(ns, &e);
+	link = sock ? tap_create(ns, sock, at->ifname, 0, &e) : NULL;
 	if (!link) {
 		log_debug("%s", e.msg);
 		return;
 	}
-	json_array_foreach (json_object_get(like, "addresses"), i, address) {
-		int rc = add_address(sock, link, json_string_value(address));
+	for (size_t i = first; i < first + n && i < json_array_size(all); i++) {
+		const char *cidr = json_string_value(json_array_get(all, i));
+		int rc = add_address(sock, link, cidr);
 
 		if (rc < 0)
-			log_debug("%s: %s", json_string_value(address), nl_geterror(rc));
+			log_debug("%s: %s", cidr, nl_geterror(rc));
 	}
 }
 
 int standin_create(const struct config *cfg, const char *key, const char *path, struct lease *l)
 {
 	struct qbx_err e = { 0 };
-	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = NULL;
 	_cleanup_close_ int ns = -1;
 	bool wanted = false;
 
@@ -65,12 +83,11 @@ int standin_create(const struct config *cfg, const char *key, const char *path, 
 	l->owned = l->standin = true; /* this one is ours, and goes with the lease */
 	if (lease_write(cfg, key, l, &e) == 0 && netns_create(path, &e) == 0)
 		ns = netns_open(path, &e);
-	sock = ns < 0 ? NULL : netns_socket(ns, &e);
-	if (!sock) {
+	if (ns < 0) {
 		log_debug("no namespace to undo the network in: %s", e.msg);
 		return -1;
 	}
 	for (size_t i = 0; i < l->nnets; i++)
-		furnish(ns, sock, &l->nets[i], key);
+		standin_dress(ns, &l->nets[i], key, 0, SIZE_MAX / 2);
 	return take_fd(&ns);
 }

@@ -21,19 +21,37 @@ static void note(struct failures *f, const struct qbx_err *e)
 		log_warn("%s", e->msg);
 }
 
-/* A stand-in that is of no use, as on a second try, is as good as none. */
-static int del_plugin(const struct chain *chain, size_t p, bool standin, struct qbx_err *err)
+/*
+ * With a stand-in a plugin may give up at the first address that it has nothing of any more, as on a
+ * second try: so it is asked about each alone. The verdict is of what it says without.
+ */
+static int del_with_standin(const struct join *j, const struct chain *chain, size_t p,
+			    struct qbx_err *err)
 {
+	const struct attachment *at = chain->at;
+	size_t n = standin_addresses(at, j->key);
 	struct chain without = *chain;
 
-	if (cni_del(chain, p, chain->at->result, err) == 0)
-		return 0;
-	if (!standin)
-		return -1;
-	log_debug("%s", err->msg);
+	for (size_t i = 0; i < n; i++) {
+		log_debug("%s", err->msg);
+		standin_dress(j->ns, at, j->key, i, 1);
+		err_forget(err);
+		if (cni_del(chain, p, at->result, err) < 0 && err->code == EX_TEMPFAIL)
+			return -1; /* not again and again */
+	}
 	err_forget(err);
 	without.netns = NULL;
-	return cni_del(&without, p, chain->at->result, err);
+	return cni_del(&without, p, at->result, err);
+}
+
+static int del_plugin(const struct join *j, const struct chain *chain, size_t p,
+		      struct qbx_err *err)
+{
+	if (cni_del(chain, p, chain->at->result, err) == 0)
+		return 0;
+	if (!j->lease->standin || j->ns < 0 || err->code == EX_TEMPFAIL)
+		return -1;
+	return del_with_standin(j, chain, p, err);
 }
 
 /* One network, last plugin first; what has been undone before is not again. */
@@ -52,7 +70,7 @@ static void undo_network(const struct join *j, size_t i, struct failures *f)
 		err_forget(&e);
 		if (at->undone & 1u << p)
 			continue;
-		if (del_plugin(&chain, p, j->lease->standin, &e) == 0) {
+		if (del_plugin(j, &chain, p, &e) == 0) {
 			at->undone |= 1u << p;
 			continue;
 		}

@@ -46,7 +46,9 @@ nothing_left() {
 	fails 69 add <<<"$box"
 	one_line "network namespace /run/netns/$key was taken away meanwhile"
 	inside ip netns del "$key" 2>/dev/null || :
-	inside iptables -t nat -F && inside iptables -t nat -X
+	for tables in iptables ip6tables; do
+		inside $tables -t nat -F && inside $tables -t nat -X
+	done
 }
 
 @test "the namespace vanishes between add and del" {

@@ -10,6 +10,7 @@
 
 #define ADDRESSES_MAX 32u
 #define ROUTES_MAX 256u
+#define NEIGHBOURS_MAX 128u
 #define DNS_MAX 32u
 #define NAME_MAX_LEN 253u /* of a DNS name */
 
@@ -67,12 +68,18 @@ static int check_link(const Link *l, struct qbx_err *err)
 		return too_many(err, "addresses", l->n_addresses);
 	if (l->n_routes > ROUTES_MAX)
 		return too_many(err, "routes", l->n_routes);
+	if (l->n_neighbours > NEIGHBOURS_MAX)
+		return too_many(err, "neighbours", l->n_neighbours);
 	for (size_t i = 0; i < l->n_addresses; i++)
 		if (addr_parse_cidr(l->addresses[i], &a) < 0)
 			return bad(err, "address", l->addresses[i]);
 	for (size_t i = 0; i < l->n_routes; i++)
 		if (check_route(l->routes[i], err) < 0)
 			return -1;
+	for (size_t i = 0; i < l->n_neighbours; i++)
+		if (addr_parse(l->neighbours[i]->address, &a) < 0 ||
+		    mac_parse(l->neighbours[i]->mac, mac) < 0)
+			return bad(err, "neighbour", l->neighbours[i]->address);
 	return 0;
 }
 

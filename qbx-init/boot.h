@@ -16,6 +16,7 @@
 typedef Qemubox__Guest__V1__Boot Boot;
 typedef Qemubox__Guest__V1__Link Link;
 typedef Qemubox__Guest__V1__Route Route;
+typedef Qemubox__Guest__V1__Neighbour Neighbour;
 
 /* boot.c */
 
@@ -43,7 +44,7 @@ int setup(const Boot *boot, struct qbx_err *err) _must_check_;
 
 /* net.c */
 
-/** net_setup() - lo, and each link by its MAC address: name, MTU, addresses, routes, up */
+/** net_setup() - lo, and each link by its MAC address: name, MTU, addresses, neighbours, routes, up */
 int net_setup(const Boot *boot, struct qbx_err *err) _must_check_;
 
 #endif

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -19,6 +20,7 @@ struct request {
 		struct ifinfomsg link;
 		struct ifaddrmsg addr;
 		struct rtmsg route;
+		struct ndmsg neighbour;
 	};
 	uint8_t attributes[256];
 };
@@ -132,6 +134,23 @@ static int add_route(int nl, unsigned index, const Route *route)
 	return perform(nl, &r);
 }
 
+static int add_neighbour(int nl, unsigned index, const Neighbour *n)
+{
+	struct request r;
+	struct addr a;
+	uint8_t mac[MAC_LEN];
+
+	if (addr_parse(n->address, &a) < 0 || mac_parse(n->mac, mac) < 0)
+		BUG("neighbour was not checked");
+	request_init(&r, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(r.neighbour));
+	r.neighbour.ndm_family = (uint8_t)a.family;
+	r.neighbour.ndm_ifindex = (int)index;
+	r.neighbour.ndm_state = NUD_PERMANENT;
+	add_attribute(&r, NDA_DST, a.bytes, a.len);
+	add_attribute(&r, NDA_LLADDR, mac, sizeof(mac));
+	return perform(nl, &r);
+}
+
 /* The interface with that MAC address. Return: its index, or 0. */
 static unsigned find_nic(const uint8_t mac[MAC_LEN])
 {
@@ -178,6 +197,10 @@ static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
 			return err_sys(err, errno, "address %s on %s", l->addresses[i], l->name);
 	if (set_link(nl, index, NULL, 0, true) < 0)
 		return err_sys(err, errno, "set interface %s up", l->name);
+	for (size_t i = 0; i < l->n_neighbours; i++)
+		if (add_neighbour(nl, index, l->neighbours[i]) < 0)
+			return err_sys(err, errno, "neighbour %s on %s", l->neighbours[i]->address,
+				       l->name);
 	if (add_routes(nl, index, l, false, err) < 0)
 		return -1;
 	return add_routes(nl, index, l, true, err);

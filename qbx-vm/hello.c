@@ -41,7 +41,7 @@ int hello_decode(const uint8_t *buf, size_t len, struct hello *h, struct qbx_err
 
 /* Messages and vectors for one Boot, all from one place and freed together. */
 struct arena {
-	void *block[4 * VM_LINKS_MAX + 8];
+	void *block[6 * VM_LINKS_MAX + 8];
 	size_t n;
 };
 
@@ -101,17 +101,39 @@ static int routes(struct arena *a, const json_t *array, Qemubox__Guest__V1__Link
 	return 0;
 }
 
+static int neighbours(struct arena *a, const json_t *array, Qemubox__Guest__V1__Link *link,
+		      struct qbx_err *err)
+{
+	size_t n = json_array_size(array);
+	Qemubox__Guest__V1__Neighbour *v;
+	json_error_t je;
+
+	if (n > LIST_MAX)
+		return err_code(err, EX_DATAERR, "net.links: more than %d neighbours", LIST_MAX);
+	v = arena_get(a, n, sizeof(*v));
+	link->neighbours = arena_get(a, n, sizeof(void *));
+	link->n_neighbours = n;
+	for (size_t i = 0; i < n; i++) {
+		qemubox__guest__v1__neighbour__init(&v[i]);
+		link->neighbours[i] = &v[i];
+		if (json_unpack_ex(json_array_get(array, i), &je, 0, "{s:s, s:s}", "address",
+				   &v[i].address, "mac", &v[i].mac) < 0)
+			return err_code(err, EX_DATAERR, "net.links: neighbours: %s", je.text);
+	}
+	return 0;
+}
+
 static int fill_link(struct arena *a, json_t *j, Qemubox__Guest__V1__Link *link,
 		     struct qbx_err *err)
 {
-	json_t *addresses = NULL, *route_list = NULL;
+	json_t *addresses = NULL, *route_list = NULL, *neighbour_list = NULL;
 	json_error_t je;
 	int mtu = 0;
 
 	qemubox__guest__v1__link__init(link);
-	if (json_unpack_ex(j, &je, 0, "{s:s, s:s, s?i, s?o, s?o}", "name", &link->name, "mac",
-			   &link->mac, "mtu", &mtu, "addresses", &addresses, "routes",
-			   &route_list) < 0)
+	if (json_unpack_ex(j, &je, 0, "{s:s, s:s, s?i, s?o, s?o, s?o}", "name", &link->name, "mac",
+			   &link->mac, "mtu", &mtu, "addresses", &addresses, "routes", &route_list,
+			   "neighbours", &neighbour_list) < 0)
 		return err_code(err, EX_DATAERR, "net.links: %s", je.text);
 	if (mtu < 0 || mtu > 65535)
 		return err_code(err, EX_DATAERR, "net.links: mtu %d", mtu);
@@ -119,7 +141,9 @@ static int fill_link(struct arena *a, json_t *j, Qemubox__Guest__V1__Link *link,
 	if (strings(a, addresses, "net.links: addresses", &link->n_addresses, &link->addresses,
 		    err) < 0)
 		return -1;
-	return routes(a, route_list, link, err);
+	if (routes(a, route_list, link, err) < 0)
+		return -1;
+	return neighbours(a, neighbour_list, link, err);
 }
 
 static int fill_net(struct arena *a, const json_t *net, Qemubox__Guest__V1__Boot *boot,

@@ -145,6 +145,15 @@ static Qemubox__Guest__V1__Link *make_link(json_t *o)
 		l->routes[i]->dst = string(item, "dst");
 		l->routes[i]->gw = string(item, "gw");
 	}
+	list = json_object_get(o, "neighbours");
+	l->n_neighbours = json_array_size(list);
+	l->neighbours = calloc(l->n_neighbours + 1, sizeof(void *));
+	json_array_foreach (list, i, item) {
+		l->neighbours[i] = malloc(sizeof(*l->neighbours[i]));
+		qemubox__guest__v1__neighbour__init(l->neighbours[i]);
+		l->neighbours[i]->address = string(item, "address");
+		l->neighbours[i]->mac = string(item, "mac");
+	}
 	return l;
 }
 

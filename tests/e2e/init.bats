@@ -137,6 +137,7 @@ setup_file() {
 		{"hostname": "demo", "nameservers": ["192.0.2.1"], "search": ["example.org"], "links": [{
 			"name": "lan0", "mac": "02:00:00:00:00:01", "mtu": 1400,
 			"addresses": ["192.0.2.2/24", "2001:db8::2/64"],
+			"neighbours": [{"address": "192.0.2.9", "mac": "02:00:00:00:00:09"}],
 			"routes": [{"dst": "0.0.0.0/0", "gw": "198.51.100.1"}, {"dst": "198.51.100.1/32"}]}]}
 	EOT
 	guest_start "$vm" "$BATS_FILE_TMPDIR/boot.json" \
@@ -221,12 +222,14 @@ teardown_file() {
 }
 
 @test "the link is as the boot message says" {
-	run box net sh -c 'ip -4 -o addr show dev lan0; ip -6 -o addr show dev lan0; ip route; ip link show lan0' \
+	run box net sh -c 'ip -4 -o addr show dev lan0; ip -6 -o addr show dev lan0; ip route; ip link show lan0;
+		cat /proc/net/arp' \
 		< /dev/null
 	[[ $output == *"192.0.2.2/24 brd 192.0.2.255"* ]]
 	[[ $output == *"2001:db8::2/64"* ]]
 	[[ $output == *"default via 198.51.100.1 dev lan0"* ]]
 	[[ $output == *"mtu 1400"* ]]
+	[[ $output =~ 192\.0\.2\.9\ +0x1\ +0x6\ +02:00:00:00:00:09 ]]
 	[[ $output != *tentative* ]]
 	ping -c 1 -W 5 192.0.2.2
 }

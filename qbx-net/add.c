@@ -41,12 +41,44 @@ static int choose_one(struct attachment *at, const struct config *cfg, bool expl
 	return err_hint(err, "the document asks for a network");
 }
 
+/* A namespace that somebody else has filled. Return: 1, 0 if none is given, or -1 with @err. */
+static int take_given(struct add *a, struct qbx_err *err)
+{
+	const json_t *given = json_object_get(a->box.doc, "netns");
+	const char *path = json_string_value(given);
+	_cleanup_close_ int ns = -1;
+	struct netns_id own = { 0 };
+	_cleanup_close_ int here = -1;
+
+	if (!given)
+		return 0;
+	if (!path || path[0] != '/' || strlen(path) >= PATH_MAX)
+		return err_code(err, EX_DATAERR, "\"netns\" must be an absolute path");
+	if (json_object_get(a->box.doc, "networks"))
+		return err_code(err, EX_DATAERR,
+				"\"netns\" and \"networks\": one whose networks are made "
+				"already, or networks to make, not both");
+	ns = netns_open_given(path, &a->lease.given_id, err);
+	if (ns < 0)
+		return -1;
+	here = netns_open_given("/proc/self/ns/net", &own, err);
+	if (here < 0)
+		return -1;
+	if (own.dev == a->lease.given_id.dev && own.ino == a->lease.given_id.ino)
+		return err_sys(err, ENOTSUP, "network namespace %s is the host's", path);
+	a->lease.given = strdup(path);
+	return a->lease.given ? 1 : err_sys(err, ENOMEM, "network namespace %s", path);
+}
+
 /* The networks that the document wants; none where it says nothing and none is configured. */
 static int choose(struct add *a, struct qbx_err *err)
 {
 	bool explicit = json_object_get(a->box.doc, "networks") != NULL;
 	const struct config *cfg = &a->cli->cfg;
+	int given = take_given(a, err);
 
+	if (given != 0)
+		return given < 0 ? -1 : 0;
 	if (networks_take(&a->lease, a->box.doc, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->lease.nnets; i++) {
@@ -86,8 +118,9 @@ static int clear_old(struct add *a, struct qbx_err *err)
 	const struct config *cfg = &a->cli->cfg;
 	struct join with = a->join;
 	struct qbx_err gone = { 0 };
-	_cleanup_close_ int ns = netns_open(a->path, &gone);
 	int found = lease_read(cfg, a->box.key, &old, err);
+	_cleanup_close_ int ns =
+		found < 0 ? -1 : netns_of(found ? &old : &a->lease, a->box.key, &gone);
 
 	if (found < 0)
 		return -1;
@@ -100,7 +133,7 @@ static int clear_old(struct add *a, struct qbx_err *err)
 		return err_hint(err, "qbx-net del takes it back");
 	}
 	/* A namespace that stands there without a lease was made by somebody else. */
-	a->lease.owned = old.owned || ns < 0;
+	a->lease.owned = !a->lease.given && (old.owned || ns < 0);
 	if (!found || a->cli->dry_run)
 		return 0;
 	log_debug("taking back what an earlier add of %s left", a->box.key);
@@ -116,11 +149,13 @@ static int make(struct add *a, json_t *links, struct qbx_err *err)
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0 ||
 	    (a->lease.owned && netns_create(a->path, err) < 0))
 		return -1;
-	ns = netns_open(a->path, err);
+	ns = netns_of(&a->lease, a->box.key, err);
 	if (ns < 0)
 		return -1;
 	phase_mark(&a->phases, "netns");
 	a->join.ns = ns;
+	if (a->lease.given)
+		return adopt(&a->join, links, err);
 	for (size_t i = 0; i < a->lease.nnets; i++) {
 		json_t *link = join_network(&a->join, i, err);
 
@@ -132,7 +167,7 @@ static int make(struct add *a, json_t *links, struct qbx_err *err)
 	return netns_is(a->path, ns, err);
 }
 
-/* What all networks say of names. */
+/* What all networks say of names, or else the host. */
 static json_t *join_dns(const struct lease *l, struct qbx_err *err)
 {
 	json_auto_t *dns = result_dns(NULL, err);
@@ -144,20 +179,24 @@ static json_t *join_dns(const struct lease *l, struct qbx_err *err)
 			return NULL;
 		result_join_dns(dns, more);
 	}
-	return take_ptr(dns);
+	if (l->nnets == 0 || json_array_size(json_object_get(dns, "nameservers")))
+		return take_ptr(dns);
+	return resolv_host();
 }
 
 /* The "net" key goes into lease and document; the document goes out. */
 static int answer(struct add *a, json_t *links, struct qbx_err *err)
 {
+	char path[NETNS_PATH_MAX];
 	json_t *dns = join_dns(&a->lease, err);
 	const char *first = a->lease.nnets ? a->lease.nets[0].conf.name : NULL;
 
 	if (!dns)
 		return -1;
-	a->lease.net = json_pack("{s:s, s:b, s:s?, s:O, s:o, s:o}", "netns", a->path, "owned",
-				 a->lease.owned, "cni", first, "links", links, "dns", dns, "t_us",
-				 phase_take(&a->phases));
+	a->lease.net =
+		json_pack("{s:s, s:b, s:s?, s:O, s:o, s:o}", "netns",
+			  netns_path_of(&a->lease, a->box.key, path), "owned", a->lease.owned,
+			  "cni", first, "links", links, "dns", dns, "t_us", phase_take(&a->phases));
 	if (!a->lease.net || json_object_set(a->box.doc, "net", a->lease.net) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
@@ -223,6 +262,7 @@ static int add(struct cli *cli, struct qbx_err *err)
 				.timeout_ms = net_plugin_timeout(err) };
 	if (a.join.timeout_ms < 0 || choose(&a, err) < 0 || check_plugins(&a.join, err) < 0)
 		return -1;
+	a.join.path = netns_path_of(&a.lease, a.box.key, a.path);
 	if (set_owner(&a, err) < 0)
 		return -1;
 	if (!cli->dry_run && lease_lock(&cli->cfg, a.box.key, &lock, err) < 0)

@@ -11,7 +11,8 @@ static void check_plugins(const struct join *j, size_t i, json_t *found)
 	const struct attachment *at = &j->lease->nets[i];
 	const struct chain chain = join_chain(j, i);
 
-	if (strcmp(at->conf.version, "0.4.0") < 0 || conf_says(&at->conf, "disableCheck"))
+	if (!at->conf.list || strcmp(at->conf.version, "0.4.0") < 0 ||
+	    conf_says(&at->conf, "disableCheck"))
 		return;
 	for (size_t p = 0; p < conf_count(&at->conf); p++) {
 		struct qbx_err e = { 0 };
@@ -39,6 +40,7 @@ static int check_networks(const struct join *j, json_t *found, struct qbx_err *e
 static int check_lease(struct join *j, json_t *found, struct qbx_err *err)
 {
 	struct qbx_err gone = { 0 };
+	char path[NETNS_PATH_MAX];
 	_cleanup_close_ int ns = -1;
 	int known = lease_read(j->cfg, j->key, j->lease, err);
 
@@ -52,7 +54,8 @@ static int check_lease(struct join *j, json_t *found, struct qbx_err *err)
 		differs(found, j->key, "its add or del has not finished");
 		return 0;
 	}
-	ns = netns_open(j->path, &gone);
+	j->path = netns_path_of(j->lease, j->key, path);
+	ns = netns_of(j->lease, j->key, &gone);
 	if (ns < 0 && gone.sys != ENOENT) {
 		*err = gone;
 		return -1;
@@ -82,14 +85,12 @@ static int check(struct cli *cli, struct qbx_err *err)
 	_cleanup_(lease_free) struct lease l = { 0 };
 	_cleanup_(lease_unlock) struct lease_lock lock = { .fd = -1 };
 	json_auto_t *found = json_array();
-	char path[NETNS_PATH_MAX];
 	struct join j = { .cfg = &cli->cfg, .lease = &l, .lock = &lock, .ns = -1 };
 
 	j.timeout_ms = net_plugin_timeout(err);
 	if (j.timeout_ms < 0 || cli_read_box(cli, &box, err) < 0)
 		return -1;
 	j.key = box.key;
-	j.path = netns_path(path, box.key);
 	if (lease_lock(&cli->cfg, box.key, &lock, err) < 0 || check_lease(&j, found, err) < 0)
 		return -1;
 	if ((net_opts.json ? cli_emit(found, err) : print(found, err)) < 0)

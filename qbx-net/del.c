@@ -12,7 +12,11 @@ static int recall_networks(const json_t *doc, struct lease *l, struct qbx_err *e
 	json_t *links = json_object_get(net, "links"), *link;
 	size_t i;
 
-	if (networks_take(l, doc, err) < 0)
+	const char *given = json_string_value(json_object_get(doc, "netns"));
+
+	if (given)
+		l->given = strdup(given);
+	else if (networks_take(l, doc, err) < 0)
 		return -1;
 	if (!net)
 		return 0;
@@ -65,6 +69,8 @@ static int recall_configured(const struct config *cfg, const json_t *doc, struct
 	for (size_t i = 0; i < l->nnets; i++) {
 		struct attachment *at = &l->nets[i];
 
+		if (l->given)
+			continue;
 		if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
 			return -1;
 		if (at->conf.list &&

@@ -37,7 +37,7 @@ static int give_back(struct gc *gc, const char *key, struct lease *l, const char
 	char path[NETNS_PATH_MAX];
 	const struct join j = { .cfg = &gc->cli->cfg,
 				.key = key,
-				.path = netns_path(path, key),
+				.path = netns_path_of(l, key, path),
 				.lease = l,
 				.lock = lock,
 				.ns = -1,
@@ -116,7 +116,7 @@ static int add_leased(void *arg, const struct box *box, struct qbx_err *unused)
 	if (is_among(v->gc->dead, box->key) || lease_read(&v->gc->cli->cfg, box->key, &l, &e) <= 0)
 		return 0;
 	for (size_t i = 0; i < l.nnets; i++)
-		if (!strcmp(l.nets[i].conf.name, v->network))
+		if (l.nets[i].conf.list && !strcmp(l.nets[i].conf.name, v->network))
 			add_valid(v, box->key, l.nets[i].ifname);
 	return 0;
 }

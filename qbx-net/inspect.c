@@ -218,7 +218,8 @@ static struct rtnl_link *inspect_nic(struct nl_sock *sock, const struct attachme
 	const char *mac = json_string_value(json_object_get(said, "mac"));
 	struct rtnl_link *nic = inspect_link(sock, at->ifname, mtu, found);
 	struct qbx_err e = { 0 };
-	json_auto_t *like = result_link(at->result, at->ifname, id, &e);
+	json_auto_t *like = at->result ? result_link(at->result, at->ifname, id, &e)
+				       : json_incref((json_t *)said);
 	char now[18];
 
 	if (!nic)

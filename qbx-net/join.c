@@ -116,8 +116,8 @@ static int name_tap(const struct join *j, size_t i, struct nl_sock *sock, struct
 }
 
 /* A TAP of our own beside the chain's interface, whose place and address the guest takes. */
-static int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
-		    struct qbx_err *err)
+int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
+	     struct qbx_err *err)
 {
 	const struct attachment *at = &j->lease->nets[i];
 	_cleanup_(cleanup_linkp) struct rtnl_link *nic = link_get(sock, at->ifname, err);
@@ -125,14 +125,12 @@ static int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t
 	char mac[18];
 
 	if (!nic)
-		return err_wrap(err, "CNI network %s", at->conf.name);
+		return -1;
 	if (!link_mac(nic, mac)[0])
-		return err_code(err, EX_UNAVAILABLE, "CNI network %s: %s is no Ethernet interface",
-				at->conf.name, at->ifname);
+		return err_code(err, EX_UNAVAILABLE, "%s is no Ethernet interface", at->ifname);
 	if (rtnl_link_get_flags(nic) & IFF_NOARP) {
-		err_code(err, EX_UNAVAILABLE,
-			 "CNI network %s: %s does no ARP, so a guest could not find anybody",
-			 at->conf.name, at->ifname);
+		err_code(err, EX_UNAVAILABLE, "%s does no ARP, so a guest could not find anybody",
+			 at->ifname);
 		return err_hint(err, "ipvlan can be used in mode l2 only");
 	}
 	if (name_tap(j, i, sock, err) < 0)
@@ -143,6 +141,12 @@ static int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t
 	if (json_object_set_new(link, "mac", json_string(mac)) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	return describe(link, tap, err);
+}
+
+static json_t *no_link(const struct attachment *at, struct qbx_err *err)
+{
+	err_wrap(err, "CNI network %s", at->conf.name);
+	return NULL;
 }
 
 static json_t *make_link(const struct join *j, size_t i, struct qbx_err *err)
@@ -160,7 +164,7 @@ static json_t *make_link(const struct join *j, size_t i, struct qbx_err *err)
 	}
 	tap = tap_find(sock, at->result);
 	if (!tap)
-		return join_tap(j, i, sock, link, err) < 0 ? NULL : take_ptr(link);
+		return join_tap(j, i, sock, link, err) < 0 ? no_link(at, err) : take_ptr(link);
 	if (guest_mac(link, tap, j->key, at->ifname) < 0 || describe(link, tap, err) < 0)
 		return NULL;
 	return take_ptr(link);

@@ -31,6 +31,7 @@ void lease_free(struct lease *l)
 	for (size_t i = 0; i < l->nnets; i++)
 		attachment_free(&l->nets[i]);
 	json_decref(l->net);
+	free(l->given);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -45,17 +46,17 @@ static int copy_name(char to[IFNAMSIZ], const char *name, struct qbx_err *err)
 static int attachment_from_json(struct attachment *at, const json_t *j, struct qbx_err *err)
 {
 	const char *ifname, *tap = "", *conf_path = "", *version = NULL;
-	json_t *list, *caps = NULL, *args = NULL, *result = NULL;
+	json_t *list = NULL, *caps = NULL, *args = NULL, *result = NULL;
 	json_int_t started;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s?s, s:o, s:I, s?o, s?o, s?o}",
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s?s, s?o, s:I, s?o, s?o, s?o}",
 			   "ifname", &ifname, "tap", &tap, "version", &version, "conf_path",
 			   &conf_path, "conf", &list, "started", &started, "caps", &caps, "args",
 			   &args, "result", &result) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
 	if (copy_name(at->ifname, ifname, err) < 0 || copy_name(at->tap, tap, err) < 0 ||
-	    conf_take(&at->conf, json_incref(list), conf_path, err) < 0)
+	    (list && conf_take(&at->conf, json_incref(list), conf_path, err) < 0))
 		return -1;
 	if (started < 0 || (size_t)started > conf_count(&at->conf))
 		return err_code(err, EX_DATAERR, "\"started\" is out of range");
@@ -99,17 +100,32 @@ static int old_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 	return attachment_from_json(&l->nets[l->nnets++], one, err);
 }
 
+static int given_from_json(struct lease *l, const json_t *given, struct qbx_err *err)
+{
+	const char *path;
+	json_int_t dev, ino;
+	json_error_t je;
+
+	if (json_unpack_ex((json_t *)given, &je, 0, "{s:s, s:I, s:I}", "path", &path, "dev", &dev,
+			   "ino", &ino) < 0)
+		return err_code(err, EX_DATAERR, "given: %s", je.text);
+	l->given = strdup(path);
+	l->given_id = (struct netns_id){ (unsigned long long)dev, (unsigned long long)ino };
+	return l->given ? 0 : err_sys(err, ENOMEM, "given");
+}
+
 static int lease_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 {
-	json_t *nets = NULL, *net = NULL, *owner = NULL;
+	json_t *nets = NULL, *net = NULL, *owner = NULL, *given = NULL;
 	int version, owned, standin = 0;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?b, s?o, s?o, s?o}", "lease", &version,
-			   "owned", &owned, "standin", &standin, "networks", &nets, "owner", &owner,
-			   "net", &net) < 0)
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?b, s?o, s?o, s?o, s?o}", "lease",
+			   &version, "owned", &owned, "standin", &standin, "given", &given,
+			   "networks", &nets, "owner", &owner, "net", &net) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
-	if (owner && proc_from_json(owner, &l->owner, err) < 0)
+	if ((owner && proc_from_json(owner, &l->owner, err) < 0) ||
+	    (given && given_from_json(l, given, err) < 0))
 		return -1;
 	l->owned = owned;
 	l->standin = standin;
@@ -148,10 +164,18 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 
 static json_t *attachment_to_json(const struct attachment *at)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:O, s:I, s:O*, s:O*, s:O*}", "ifname", at->ifname,
+	return json_pack("{s:s, s:s, s:s*, s:s, s:O*, s:I, s:O*, s:O*, s:O*}", "ifname", at->ifname,
 			 "tap", at->tap, "version", at->conf.version, "conf_path", at->conf.path,
 			 "conf", at->conf.list, "started", (json_int_t)at->started, "caps",
 			 at->caps, "args", at->args, "result", at->result);
+}
+
+static json_t *given_to_json(const struct lease *l)
+{
+	if (!l->given)
+		return NULL;
+	return json_pack("{s:s, s:I, s:I}", "path", l->given, "dev", (json_int_t)l->given_id.dev,
+			 "ino", (json_int_t)l->given_id.ino);
 }
 
 static json_t *lease_to_json(const struct lease *l)
@@ -161,9 +185,10 @@ static json_t *lease_to_json(const struct lease *l)
 	for (size_t i = 0; i < l->nnets; i++)
 		if (json_array_append_new(nets, attachment_to_json(&l->nets[i])) < 0)
 			return NULL;
-	return json_pack("{s:i, s:b, s:b, s:O, s:o*, s:O*}", "lease", LEASE_VERSION, "owned",
-			 l->owned, "standin", l->standin, "networks", nets, "owner",
-			 l->owner.pid ? proc_to_json(&l->owner) : NULL, "net", l->net);
+	return json_pack("{s:i, s:b, s:b, s:o*, s:O, s:o*, s:O*}", "lease", LEASE_VERSION, "owned",
+			 l->owned, "standin", l->standin, "given", given_to_json(l), "networks",
+			 nets, "owner", l->owner.pid ? proc_to_json(&l->owner) : NULL, "net",
+			 l->net);
 }
 
 int lease_write(const struct config *cfg, const char *key, const struct lease *l,

@@ -6,7 +6,7 @@
  * when
  *   - its add, or its del, has not finished: whoever began it has gone, or would hold the lock; or
  *   - its namespace has gone: nobody can get into it any more; or
- *   - the process that it was made for has gone, and nobody is in the namespace.
+ *   - the process that it was made for has gone, and nobody is in the namespace that we made.
  * One that was made by hand, for no process, is kept: a person may be in the middle of the pipeline.
  */
 #include <errno.h>
@@ -73,9 +73,8 @@ static bool inhabited(int ns)
 enum life life_of(const struct config *cfg, const char *key, const struct lease *l,
 		  const char **why)
 {
-	char path[NETNS_PATH_MAX];
 	struct qbx_err gone = { 0 };
-	_cleanup_close_ int ns = netns_open(netns_path(path, key), &gone);
+	_cleanup_close_ int ns = netns_of(l, key, &gone);
 
 	*why = "its VM runs";
 	if (vm_runs(cfg, key))
@@ -87,7 +86,7 @@ enum life life_of(const struct config *cfg, const char *key, const struct lease 
 	if (ns < 0)
 		return gone.sys == ENOENT ? LIFE_DEAD : LIFE_KEPT;
 	*why = "a process is in its namespace";
-	if (inhabited(ns))
+	if (!l->given && inhabited(ns)) /* a given one has other people's in it */
 		return LIFE_USED;
 	*why = "it was made by hand";
 	if (!l->owner.pid)

@@ -33,6 +33,7 @@
 
 #define NET_LINKS_MAX 4u       /* networks of a box: as many as qbx-vm gives a guest interfaces */
 #define NET_IFNAME "eth0"      /* of the only network, unless the document says otherwise */
+#define NET_ROUTES_MAX 64u     /* of an interface: as many as qbx-vm tells a guest */
 #define NETNS_DIR "/run/netns" /* where ip-netns(8) and others look */
 #define NETNS_PATH_MAX (sizeof(NETNS_DIR "/") + BOX_KEY_MAX)
 
@@ -105,14 +106,15 @@ const char *conf_type(const struct conf *conf, size_t i); /* the i-th one's type
 
 /* A box and one network that it joins, or has joined. */
 struct attachment {
-	const char *wanted;    /* the network's name in the document, borrowed; NULL: the default */
-	char ifname[IFNAMSIZ]; /* what the chain makes (CNI_IFNAME); its name in the guest */
-	char tap[IFNAMSIZ];    /* there may be a TAP of ours of this name; "": not yet */
-	json_t *caps, *args;   /* capability arguments, CNI_ARGS: objects, or NULL; owned */
-	struct conf conf;      /* as it was at add */
-	size_t started;	       /* this many plugins of the chain may have run */
-	unsigned undone;       /* set of plugins whose DEL has succeeded; not written down */
-	json_t *result;	       /* of the last that finished, or NULL; owned */
+	const char *wanted; /* the network's name in the document, borrowed; NULL: the default */
+	char ifname
+		[IFNAMSIZ]; /* of what the chain makes (CNI_IFNAME), or we adopt; in the guest too */
+	char tap[IFNAMSIZ];  /* there may be a TAP of ours of this name; "": not yet */
+	json_t *caps, *args; /* capability arguments, CNI_ARGS: objects, or NULL; owned */
+	struct conf conf;    /* as it was at add; list NULL: an interface that was adopted */
+	size_t started;	     /* this many plugins of the chain may have run */
+	unsigned undone;     /* set of plugins whose DEL has succeeded; not written down */
+	json_t *result;	     /* of the last that finished, or NULL; owned */
 };
 
 /** attachment_free() - also fit for _cleanup_(attachment_free). */
@@ -261,10 +263,17 @@ int result_convert(json_t *result, const char *version, struct qbx_err *err) _mu
 int version_settle(struct conf *conf, const char *bin_dir, int timeout_ms,
 		   struct qbx_err *err) _must_check_;
 
+/* What a namespace is, whatever its path is by now; ino 0: any. */
+struct netns_id {
+	unsigned long long dev, ino;
+};
+
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
 	bool owned;   /* the namespace is of our making */
 	bool standin; /* it is one of standin.c by now */
+	char *given;  /* path of one that somebody else has made and filled, or NULL; owned */
+	struct netns_id given_id;
 	struct attachment nets[NET_LINKS_MAX];
 	size_t nnets;
 	struct proc_id owner; /* the process it is made for; pid 0: none */
@@ -397,6 +406,19 @@ int netns_open(const char *path, struct qbx_err *err) _must_check_;
 /** netns_is() - is it @ns that one finds at @path? Return: 0, or -1 with @err. */
 int netns_is(const char *path, int ns, struct qbx_err *err) _must_check_;
 
+/**
+ * netns_open_given() - one that somebody else has made, by a path of any kind
+ * @id: what it must be; filled in where it says "any"
+ * Return: descriptor that the caller closes, or -1 with @err (err->sys ENOENT: gone, or another one).
+ */
+int netns_open_given(const char *path, struct netns_id *id, struct qbx_err *err) _must_check_;
+
+/** netns_of() - the namespace of a lease; as netns_open(). */
+int netns_of(const struct lease *l, const char *key, struct qbx_err *err) _must_check_;
+
+/** netns_path_of() - where that is: @path, filled in, or the given one. */
+const char *netns_path_of(const struct lease *l, const char *key, char path[NETNS_PATH_MAX]);
+
 /** netns_remove() - unmount and unlink. Return: 0 (also when absent), or -1 with @err. */
 int netns_remove(const char *path, struct qbx_err *err) _must_check_;
 
@@ -417,6 +439,12 @@ static inline void cleanup_linkp(struct rtnl_link **l)
 {
 	if (*l)
 		rtnl_link_put(*l);
+}
+
+static inline void cleanup_nl_cachep(struct nl_cache **c)
+{
+	if (*c)
+		nl_cache_free(*c);
 }
 
 /** link_get() - an interface by name; rtnl_link_put(). NULL with @err (err->sys ENODEV: none). */
@@ -478,6 +506,52 @@ struct chain join_chain(const struct join *j, size_t i);
  */
 json_t *join_network(const struct join *j, size_t i, struct qbx_err *err) _must_check_;
 
+/**
+ * join_tap() - a TAP beside the interface of the @i-th network, whose place and MAC the guest takes
+ * @link: the guest's interface, which is completed
+ */
+int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
+	     struct qbx_err *err) _must_check_;
+
+/* adopt.c */
+
+/**
+ * adopt() - let the guest take the place of all that somebody else has put into the namespace
+ * @links: gets one object an interface
+ * The lease is written before whatever is made. Undoing is the caller's.
+ */
+int adopt(const struct join *j, json_t *links, struct qbx_err *err) _must_check_;
+
+/* nic.c */
+
+/**
+ * nic_list() - the interfaces of a namespace that a guest can take the place of, by name
+ * @nics: room for NET_LINKS_MAX; nic_put()
+ * @n: how many there are
+ * Return: 0, or -1 with @err, also when there are more.
+ */
+int nic_list(struct nl_sock *sock, struct rtnl_link **nics, size_t *n,
+	     struct qbx_err *err) _must_check_;
+void nic_put(struct rtnl_link **nics, size_t *n);
+
+/**
+ * nic_describe() - what is configured on one
+ * Return: new {"name", "addresses", "routes", "neighbours"}, or NULL with @err.
+ */
+json_t *nic_describe(struct nl_sock *sock, struct rtnl_link *nic, struct qbx_err *err) _must_check_;
+
+/* resolv.c */
+
+/**
+ * resolv_parse() - the name servers and the search list of a resolv.conf(5)
+ * Servers that only the host itself reaches are left out. What is not understood is passed over.
+ * Return: new {"nameservers", "search"}.
+ */
+json_t *resolv_parse(const char *text, size_t len) _must_check_;
+
+/** resolv_host() - the same of this host's resolvers; empty if there are none to be had. */
+json_t *resolv_host(void) _must_check_;
+
 /* standin.c */
 
 /**
@@ -486,6 +560,9 @@ json_t *join_network(const struct join *j, size_t i, struct qbx_err *err) _must_
  * Return: descriptor that the caller closes, or -1.
  */
 int standin_create(const struct config *cfg, const char *key, const char *path, struct lease *l);
+
+/** redirect_remove() - no more redirection from a link. Return: 0 (also when there is none), or -1. */
+int redirect_remove(struct nl_sock *sock, const char *from, struct qbx_err *err) _must_check_;
 
 /** redirect_is() - does all that arrives on @from go out of @to? */
 bool redirect_is(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_link *to);

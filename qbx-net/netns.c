@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <netlink/socket.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -96,6 +98,44 @@ int netns_open(const char *path, struct qbx_err *err)
 	if (fs.f_type != NSFS_MAGIC)
 		return err_sys(err, ENOENT, "open network namespace %s", path);
 	return take_fd(&fd);
+}
+
+int netns_open_given(const char *path, struct netns_id *id, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(err, errno, "open network namespace %s", path);
+	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "look at %s", path);
+	if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return err_code(err, EX_DATAERR, "%s is no network namespace", path);
+	if (id->ino && (id->ino != st.st_ino || id->dev != st.st_dev))
+		return err_sys(err, ENOENT, "network namespace %s is another one by now", path);
+	*id = (struct netns_id){ st.st_dev, st.st_ino };
+	return take_fd(&fd);
+}
+
+/* By a path that is of no namespace any more nothing is to be had, either. */
+int netns_of(const struct lease *l, const char *key, struct qbx_err *err)
+{
+	struct netns_id id = l->given_id;
+	char path[NETNS_PATH_MAX];
+	int fd;
+
+	if (!l->given)
+		return netns_open(netns_path(path, key), err);
+	fd = netns_open_given(l->given, &id, err);
+	if (fd < 0 && err->code == EX_DATAERR)
+		err->sys = ENOENT;
+	return fd;
+}
+
+const char *netns_path_of(const struct lease *l, const char *key, char path[NETNS_PATH_MAX])
+{
+	return l->given ? l->given : netns_path(path, key);
 }
 
 int netns_is(const char *path, int ns, struct qbx_err *err)

@@ -81,6 +81,10 @@ static int plan_network(const struct join *j, size_t i, struct qbx_err *err)
 int plan_add(const struct join *j, struct qbx_err *err)
 {
 	printf("# lease %s/leases/%s.json\n", j->cfg->state_dir, j->key);
+	if (j->lease->given)
+		printf("# each Ethernet interface that is up in %s gets a TAP beside it, and is "
+		       "redirected to that and back\n",
+		       j->path);
 	if (j->lease->owned)
 		printf("ip netns add %s\nip -n %s link set lo up\n", j->key, j->key);
 	for (size_t i = 0; i < j->lease->nnets; i++)
@@ -93,6 +97,13 @@ int plan_del(const struct join *j, struct qbx_err *err)
 {
 	for (size_t i = j->lease->nnets; i-- > 0;) {
 		const struct attachment *at = &j->lease->nets[i];
+
+		if (!at->conf.list) {
+			printf("nsenter --net=%s ip link del %s\n"
+			       "nsenter --net=%s tc qdisc del dev %s ingress\n",
+			       j->path, at->tap, j->path, at->ifname);
+			continue;
+		}
 		const struct chain chain = join_chain(j, i);
 
 		if (at->tap[0])

@@ -11,6 +11,7 @@
  * Ingress comes before the namespace's stack, which therefore sees none of the guest's traffic. u32
  * rather than matchall, because more kernels have it.
  */
+#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/tc_act/tc_mirred.h>
@@ -107,6 +108,26 @@ static int redirect(struct nl_sock *sock, struct rtnl_link *from, struct rtnl_li
 		return err_code(err, EX_UNAVAILABLE, "redirect %s to %s: %s",
 				rtnl_link_get_name(from), rtnl_link_get_name(to), nl_geterror(rc));
 	return 0;
+}
+
+int redirect_remove(struct nl_sock *sock, const char *from, struct qbx_err *err)
+{
+	_cleanup_(cleanup_qdiscp) struct rtnl_qdisc *q = rtnl_qdisc_alloc();
+	struct qbx_err none = { 0 };
+	_cleanup_(cleanup_linkp) struct rtnl_link *link = link_get(sock, from, &none);
+	int rc;
+
+	if (!link)
+		return 0;
+	if (!q)
+		return err_sys(err, ENOMEM, "redirect %s no more", from);
+	rtnl_tc_set_ifindex(TC_CAST(q), rtnl_link_get_ifindex(link));
+	rtnl_tc_set_parent(TC_CAST(q), TC_H_INGRESS);
+	rtnl_tc_set_handle(TC_CAST(q), INGRESS_HANDLE);
+	rc = rtnl_qdisc_delete(sock, q);
+	if (rc == 0 || rc == -NLE_OBJ_NOTFOUND || rc == -NLE_INVAL)
+		return 0;
+	return err_code(err, EX_UNAVAILABLE, "redirect %s no more: %s", from, nl_geterror(rc));
 }
 
 static bool leads_to(struct rtnl_cls *cls, int to)

@@ -28,7 +28,7 @@ static json_t *networks(const struct lease *l)
 		const struct attachment *at = &l->nets[i];
 		json_t *link = link_of(l, at->ifname);
 
-		json_array_append_new(all, json_pack("{s:s, s:s, s:O*, s:O*, s:O*}", "name",
+		json_array_append_new(all, json_pack("{s:s*, s:s, s:O*, s:O*, s:O*}", "name",
 						     at->conf.name, "ifname", at->ifname, "tap",
 						     json_object_get(link, "tap"), "mac",
 						     json_object_get(link, "mac"), "addresses",
@@ -57,7 +57,8 @@ json_t *status_report(const struct config *cfg, const struct box *box, struct qb
 		life = life_of(cfg, box->key, &l, &why);
 	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "id", box->id, "namespace",
 			   box->namespace, "state", life_name(life), "why", why, "netns",
-			   netns_path(path, box->key), "owned", l.owned, "networks", networks(&l));
+			   netns_path_of(&l, box->key, path), "owned", l.owned, "networks",
+			   networks(&l));
 	if (!report)
 		err_sys(err, ENOMEM, "status");
 	return report;

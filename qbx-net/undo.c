@@ -44,6 +44,21 @@ static int del_with_standin(const struct join *j, const struct chain *chain, siz
 	return cni_del(&without, p, at->result, err);
 }
 
+/* An interface that was adopted stays, and answers for itself again. */
+static int undo_tap(int ns, const struct attachment *at, struct qbx_err *err)
+{
+	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = NULL;
+
+	if (!at->tap[0])
+		return 0;
+	if (tap_remove(ns, at->tap, err) < 0)
+		return -1;
+	if (at->conf.list)
+		return 0;
+	sock = netns_socket(ns, err);
+	return sock ? redirect_remove(sock, at->ifname, err) : -1;
+}
+
 static int del_plugin(const struct join *j, const struct chain *chain, size_t p,
 		      struct qbx_err *err)
 {
@@ -64,8 +79,10 @@ static void undo_network(const struct join *j, size_t i, struct failures *f)
 
 	if (j->ns < 0)
 		chain.netns = NULL;
-	else if (at->tap[0] && tap_remove(j->ns, at->tap, &e) < 0)
+	else if (undo_tap(j->ns, at, &e) < 0)
 		note(f, &e);
+	if (!at->conf.list)
+		return;
 	for (size_t p = at->started; p-- > 0;) {
 		err_forget(&e);
 		if (at->undone & 1u << p)
@@ -127,7 +144,7 @@ int undo(const struct join *with, struct qbx_err *err)
 {
 	struct failures f = { .quiet = with->lease->nnets > 1 && with->lease->owned };
 	struct qbx_err e = { 0 };
-	_cleanup_close_ int ns = netns_open(with->path, &e);
+	_cleanup_close_ int ns = netns_of(with->lease, with->key, &e);
 	struct join j = *with;
 
 	begin(&j);

@@ -26,35 +26,46 @@ static json_t *network_namespace(const json_t *spec)
 	return NULL;
 }
 
-static int check_spec(const char *what, const json_t *spec, struct qbx_err *err)
+static int take_annotation(const json_t *spec, bool *none, struct qbx_err *err)
+{
+	const json_t *said =
+		json_object_get(json_object_get(spec, "annotations"), "io.qemubox.net");
+	const char *text = json_string_value(said);
+
+	*none = text && !strcmp(text, "none");
+	if (!said || *none || (text && !strcmp(text, "cni")))
+		return 0;
+	return err_code(err, EX_DATAERR, "annotation io.qemubox.net: must be \"cni\" or \"none\"");
+}
+
+int bundle_network(const json_t *spec, struct bundle_network *net, struct qbx_err *err)
 {
 	json_t *netns = network_namespace(spec);
 	const char *path = json_string_value(json_object_get(netns, "path"));
 
 	if (!netns) {
 		err_sys(err, ENOTSUP,
-			"%s: no network namespace, so the host's network is asked for", what);
+			"config.json: no network namespace, so the host's network is asked for");
 		return err_hint(err, "a VM has a network of its own: run it without --net-host");
 	}
-	if (path && path[0])
-		return err_sys(err, ENOTSUP, "%s: network namespace %s made by somebody else", what,
-			       path);
-	return 0;
+	net->netns = path && path[0] ? path : NULL;
+	return take_annotation(spec, &net->none, err);
 }
 
-int bundle_read_spec(const char *bundle, char **text, size_t *len, struct qbx_err *err)
+json_t *bundle_read_spec(const char *bundle, char **text, size_t *len, struct qbx_err *err)
 {
 	_cleanup_free_ char *read = NULL;
-	json_auto_t *spec = NULL;
 	char path[PATH_MAX];
+	json_t *spec;
 
-	if (snprintf(path, sizeof(path), "%s/config.json", bundle) >= (int)sizeof(path))
-		return err_sys(err, ENAMETOOLONG, "bundle %s", bundle);
+	if (snprintf(path, sizeof(path), "%s/config.json", bundle) >= (int)sizeof(path)) {
+		err_sys(err, ENAMETOOLONG, "bundle %s", bundle);
+		return NULL;
+	}
 	if (io_read_file(AT_FDCWD, path, BUNDLE_SPEC_MAX, &read, len, err) < 0)
-		return -1;
+		return NULL;
 	spec = json_parse(read, *len, path, err);
-	if (!spec || check_spec(path, spec, err) < 0)
-		return -1;
-	*text = take_ptr(read);
-	return 0;
+	if (spec)
+		*text = take_ptr(read);
+	return spec;
 }

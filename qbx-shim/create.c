@@ -217,9 +217,21 @@ static json_t *rootfs_of(const Qemubox__Task__CreateRequest *r)
 	return rootfs;
 }
 
+static int add_network(json_t *doc, const json_t *spec, struct qbx_err *err)
+{
+	struct bundle_network net;
+
+	if (bundle_network(spec, &net, err) < 0)
+		return -1;
+	if ((net.netns && json_object_set_new(doc, "netns", json_string(net.netns)) < 0) ||
+	    (net.none && json_object_set_new(doc, "network", json_string("none")) < 0))
+		return err_code(err, EX_DATAERR, "config.json: a path that is not UTF-8");
+	return 0;
+}
+
 /* The document's input part. */
 static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateRequest *r,
-			   struct qbx_err *err)
+			   const json_t *spec, struct qbx_err *err)
 {
 	json_t *rootfs = rootfs_of(r);
 	json_t *doc =
@@ -229,11 +241,13 @@ static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateR
 
 	if (!doc)
 		err_code(err, EX_DATAERR, "the request holds a path that is not UTF-8");
+	if (doc && add_network(doc, spec, err) < 0)
+		json_decref(take_ptr(doc));
 	return doc;
 }
 
 static struct container *container_new(struct shim *shim, const Qemubox__Task__CreateRequest *r,
-				       struct qbx_err *err)
+				       json_t **spec, struct qbx_err *err)
 {
 	const struct process_io io = { r->stdin, r->stdout, r->stderr, r->terminal };
 	struct container *c = calloc(1, sizeof(*c));
@@ -250,8 +264,9 @@ static struct container *container_new(struct shim *shim, const Qemubox__Task__C
 	c->bundle = strdup(r->bundle);
 	if (!c->id || !c->bundle)
 		err_sys(err, ENOMEM, "make a container");
-	else if (process_init(&c->init, c, "", &io, err) == 0 &&
-		 bundle_read_spec(r->bundle, &c->init.spec, &c->init.spec_len, err) == 0)
+	else if (process_init(&c->init, c, "", &io, err) == 0)
+		*spec = bundle_read_spec(r->bundle, &c->init.spec, &c->init.spec_len, err);
+	if (*spec)
 		return c;
 	container_free(c);
 	return NULL;
@@ -261,15 +276,16 @@ void container_create(struct shim *shim, struct ttrpc_call *call,
 		      const Qemubox__Task__CreateRequest *r)
 {
 	struct qbx_err err = { .stage = "qbx-shim" };
+	json_auto_t *spec = NULL;
 	struct container *c;
 	json_t *doc;
 
-	if (check_request(shim, r, &err) < 0 || !(c = container_new(shim, r, &err))) {
+	if (check_request(shim, r, &err) < 0 || !(c = container_new(shim, r, &spec, &err))) {
 		fail_create(call, &err);
 		return;
 	}
 	c->creating = call;
-	doc = document_of(shim, r, &err);
+	doc = document_of(shim, r, spec, &err);
 	c->sandbox = doc ? sandbox_new(shim, doc, &ops, c, &err) : NULL;
 	if (!c->sandbox) {
 		fail_create(take_ptr(c->creating), &err);

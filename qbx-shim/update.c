@@ -80,9 +80,7 @@ static json_t *spec_with(const struct container *c, json_t *resources, struct qb
 	json_t *spec, *linux_, *all;
 	size_t len;
 
-	if (bundle_read_spec(c->bundle, &text, &len, err) < 0)
-		return NULL;
-	spec = json_parse(text, len, "config.json", err);
+	spec = bundle_read_spec(c->bundle, &text, &len, err);
 	linux_ = json_object_get(spec, "linux");
 	if (!linux_)
 		return spec;

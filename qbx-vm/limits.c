@@ -145,6 +145,8 @@ static int take_ours(struct limits *l, const char *name, const json_t *value, st
 		{ OURS "memory-mib", &l->memory_mib, 1u << 20 },
 	};
 
+	if (!strcmp(name, OURS "net")) /* of whoever made the document */
+		return 0;
 	if (!strcmp(name, OURS "machine")) {
 		if (!json_is_string(value))
 			return err_code(err, EX_DATAERR, "annotation %s must be a string", name);
@@ -165,7 +167,7 @@ static int take_ours(struct limits *l, const char *name, const json_t *value, st
 		return 0;
 	}
 	err_code(err, EX_DATAERR, "annotation %.100s is none of ours", name);
-	return err_hint(err, OURS "vcpus, vcpus-max, memory-mib and machine are");
+	return err_hint(err, OURS "vcpus, vcpus-max, memory-mib, machine and net are");
 }
 
 /* ---- the whole ---- */

@@ -57,3 +57,60 @@ gateway=10.88.0.1
 	[ "${lines[2]}" = 0::/ ]
 	[ "${lines[3]}" = cgroup2fs ]
 }
+
+# given FILE ADDRESS: a namespace on the boxes' bridge that somebody else has made and filled
+given() {
+	touch "$1"
+	unshare "--net=$1" true
+	ip link add given0 type veth peer name eth0 netns "$1" address 02:00:00:00:aa:01 mtu 1400
+	ip link set given0 master qemubox0 up
+	in_given "$1" ip address add "$2/16" dev eth0
+	in_given "$1" ip link set eth0 up
+	in_given "$1" ip route add default via $gateway
+}
+
+in_given() {
+	nsenter "--net=$1" "${@:2}"
+}
+
+# bats test_tags=kvm
+@test "a namespace that is made and filled: the box has what is in it, and leaves it as it was" {
+	pod=$PWD/pod
+	given "$pod" 10.88.77.7
+	mkfifo says
+	# shellcheck disable=SC2016 # the container's shell expands these
+	box "--with-ns=network:$pod" inpod sh -c '
+		cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu
+		ip route; cat /etc/hosts; echo up
+		exec socat -u TCP-LISTEN:7003 STDOUT' > says &
+	server=$!
+	exec 5< says
+	until [[ ${line:-} == up ]]; do
+		read -r -u 5 line
+		echo "$line" >> seen
+	done
+	grep -qx 02:00:00:00:aa:01 seen
+	grep -qx 1400 seen
+	grep -q "default via $gateway" seen
+	grep -q '^10.88.77.7' seen
+	# QEMU is in it, as what joins it by the task's pid expects.
+	pid=$(ctr task ls | awk '$1 == "inpod" { print $2 }')
+	[ "$(stat -Lc %i "/proc/$pid/ns/net")" = "$(stat -Lc %i "$pod")" ]
+	echo across | socat -u - TCP:10.88.77.7:7003,retry=20,interval=0.5
+	read -r -u 5 line
+	[ "$line" = across ]
+	exec 5<&-
+	wait $server
+	[ "$(in_given "$pod" ip -o link | wc -l)" -eq 2 ]
+	run ! grep -q ingress <(in_given "$pod" tc qdisc show)
+	ping -c 1 -W 5 10.88.77.7 # its own again
+	ip link del given0
+	umount "$pod"
+}
+
+@test "no network at all is a choice" {
+	run box --annotation=io.qemubox.net=none alone sh -c 'ls /sys/class/net; ip -4 -o addr show'
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = lo ]
+	[[ $output != *10.88* ]]
+}

@@ -5,6 +5,8 @@
 #include "qbx-shim/bundle.c"
 
 static char dir[64];
+static char netns[64]; /* of the last one that was read */
+static bool none;
 
 static int set_up(void **state)
 {
@@ -21,7 +23,7 @@ static int tear_down(void **state)
 	return io_remove_tree(AT_FDCWD, dir, &err);
 }
 
-/* Return: bundle_read_spec() of a config.json with this text. */
+/* Return: bundle_read_spec() and bundle_network() of a config.json with this text. */
 static int read_spec(const char *config, size_t size, struct qbx_err *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -31,12 +33,19 @@ static int read_spec(const char *config, size_t size, struct qbx_err *err)
 	memset(err, 0, sizeof(*err));
 	snprintf(path, sizeof(path), "%s/config.json", dir);
 	assert_int_equal(io_write_file(AT_FDCWD, path, 0600, config, size, err), 0);
-	if (bundle_read_spec(dir, &text, &len, err) < 0) {
+	json_auto_t *spec = bundle_read_spec(dir, &text, &len, err);
+	struct bundle_network net;
+
+	if (!spec) {
 		assert_null(text);
 		return -1;
 	}
 	assert_int_equal(len, size);
 	assert_memory_equal(text, config, size);
+	if (bundle_network(spec, &net, err) < 0)
+		return -1;
+	snprintf(netns, sizeof(netns), "%s", net.netns ? net.netns : "");
+	none = net.none;
 	return 0;
 }
 
@@ -57,6 +66,31 @@ static void accepted(void **state)
 			 0);
 }
 
+static void networks(void **state)
+{
+	struct qbx_err err;
+
+	(void)state;
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}", &err), 0);
+	assert_string_equal(netns, "");
+	assert_false(none);
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"/proc/"
+			      "1/ns/net\"}]}}",
+			      &err),
+			 0);
+	assert_string_equal(netns, "/proc/1/ns/net");
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\"}]},"
+			      "\"annotations\":{\"io.qemubox.net\":\"none\"}}",
+			      &err),
+			 0);
+	assert_true(none);
+	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\"}]},"
+			      "\"annotations\":{\"io.qemubox.net\":\"host\"}}",
+			      &err),
+			 -1);
+	assert_int_equal(err.code, EX_DATAERR);
+}
+
 static void refused(void **state)
 {
 	struct qbx_err err;
@@ -67,12 +101,6 @@ static void refused(void **state)
 	assert_non_null(strstr(err.msg, "no network namespace"));
 	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"}]}}", &err), -1);
 	assert_non_null(strstr(err.msg, "no network namespace"));
-	assert_int_equal(READ("{\"linux\":{\"namespaces\":[{\"type\":\"network\",\"path\":\"/proc/"
-			      "1/ns/net\"}]}}",
-			      &err),
-			 -1);
-	assert_int_equal(err.sys, ENOTSUP);
-	assert_non_null(strstr(err.msg, "/proc/1/ns/net"));
 }
 
 static void broken(void **state)
@@ -92,7 +120,7 @@ static void broken(void **state)
 	assert_int_equal(read_spec(large, BUNDLE_SPEC_MAX + 1, &err), -1);
 	assert_non_null(strstr(err.msg, "more than"));
 	free(large);
-	assert_int_equal(bundle_read_spec("/no/such/bundle", &text, &len, &err), -1);
+	assert_null(bundle_read_spec("/no/such/bundle", &text, &len, &err));
 	assert_int_equal(err.sys, ENOENT);
 }
 
@@ -100,6 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(accepted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(networks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(broken, set_up, tear_down),
 	};

@@ -20,7 +20,6 @@
 #include "net.h"
 
 #define KIND "cniCacheV1"
-#define ENTRIES_MAX 65536
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -194,22 +193,28 @@ static json_t *read_entry(int dirfd, const char *name)
 json_t *cache_read(const struct config *cfg, struct qbx_err *err)
 {
 	json_auto_t *all = json_array();
-	_cleanup_closedir_ DIR *d = NULL;
+	_cleanup_close_ int dir = -1;
+	struct dirent **names;
 	char path[PATH_MAX];
-	struct dirent *e;
+	int n;
 
 	snprintf(path, sizeof(path), "%s/results", cfg->cni_cache_dir);
-	d = opendir(path);
-	if (!d && errno != ENOENT) {
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	n = dir < 0 ? -1 : scandirat(dir, ".", &names, NULL, alphasort);
+	if (n < 0 && errno == ENOENT)
+		return take_ptr(all);
+	if (n < 0) {
 		err_sys(err, errno, "list %s", path);
 		return NULL;
 	}
-	while (d && (e = readdir(d)) && json_array_size(all) < ENTRIES_MAX) {
-		json_t *entry = e->d_name[0] == '.' ? NULL : read_entry(dirfd(d), e->d_name);
+	for (int i = 0; i < n; i++) {
+		json_t *entry = read_entry(dir, names[i]->d_name);
 
 		if (entry)
 			json_array_append_new(all, entry);
+		free(names[i]);
 	}
+	free(names);
 	return take_ptr(all);
 }
 

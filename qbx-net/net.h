@@ -375,7 +375,7 @@ int cache_remove(const struct config *cfg, const char *key, const struct attachm
 /** cache_parse() - one entry; new, or NULL if it is none that libcni would count. */
 json_t *cache_parse(const char *text, size_t len) _must_check_;
 
-/** cache_read() - a new array of all entries, of anybody; what is none is passed over. */
+/** cache_read() - a new array of all entries, of anybody, by name; what is none is not there. */
 json_t *cache_read(const struct config *cfg, struct qbx_err *err) _must_check_;
 
 /**

@@ -176,15 +176,16 @@ document() {
 @test "without lease, document and configuration, the cache is enough" {
 	network one 11 '{"type":"spy","capabilities":{"mac":true}}'
 	plugin spy <<-END
-		cat >$T/input
-		[ "\$CNI_COMMAND" = DEL ] || jq .prevResult $T/input
+		cat >$T/input.\$CNI_IFNAME
+		[ "\$CNI_COMMAND" = DEL ] || jq .prevResult $T/input.\$CNI_IFNAME
 	END
 	document '[{"ifname":"net7","mac":"02:11:22:33:44:55"},{}]' | net add >"$T/out"
 	rm "$state/leases/$key.json" "$conf"/*
 	# not ours, though it has our name
 	jq -c '.netns = "/run/netns/other"' "$cache/results/one-$key-net7" >"$cache/results/one-$key-other"
 	net del <<<"$box"
-	jq -e '.runtimeConfig.mac == "02:11:22:33:44:55" and (.prevResult.ips | length) == 1' "$T/input"
+	jq -e '.runtimeConfig.mac == "02:11:22:33:44:55" and (.prevResult.ips | length) == 1' "$T/input.net7"
+	jq -e 'has("runtimeConfig") | not' "$T/input.eth1"
 	rm "$cache/results/one-$key-other"
 }
 

@@ -36,16 +36,6 @@ unchecked() {
 	jq -c '.disableCheck = true' "$conf/a.conflist" >"$T/c" && mv "$T/c" "$conf/a.conflist"
 }
 
-# kind TYPE [OPTION...]: skip where the kernel has no such link
-kind() {
-	inside ip link add probe0 type veth peer name probe1
-	status=0
-	inside ip link add link probe0 name probe2 type "$@" 2>/dev/null || status=$?
-	inside ip link del probe0
-	inside ip link del probe2 2>/dev/null || :
-	[ $status = 0 ] || skip "the kernel has no $1"
-}
-
 @test "bridge" {
 	list "$bridge"
 	joined
@@ -65,7 +55,6 @@ kind() {
 }
 
 @test "macvlan: the guest has the interface's own address" {
-	kind macvlan mode bridge
 	inside ip link add up0 type veth peer name up1
 	inside ip link set up0 up
 	inside ip link set up1 up
@@ -80,27 +69,7 @@ kind() {
 	inside ip link del up0
 }
 
-@test "ipvlan: l2 can be joined, what does no ARP is refused" {
-	kind ipvlan mode l2
-	inside ip link add up0 type veth peer name up1
-	inside ip link set up0 up
-	inside ip link set up1 up
-	inside ip addr add 10.80.0.1/24 dev up1
-	for mode in l2 l3; do
-		list '{"type":"ipvlan","master":"up0","mode":"'$mode'","ipam":{"type":"static",
-			"addresses":[{"address":"10.80.0.2/24"}]}}'
-		if [ $mode = l2 ]; then
-			joined
-			guest 10.80.0.1
-			net del <"$T/out"
-		else
-			fails 69 add <<<"$box"
-			one_line 'CNI network testnet: eth0 does no ARP'
-		fi
-	done
-	inside ip link del up0
-}
-
+# ipvlan is one, in its modes l3 and l3s.
 @test "an interface that does no ARP is refused" {
 	list '{"type":"silent"}'
 	plugin silent <<-'END'
@@ -168,7 +137,6 @@ kind() {
 }
 
 @test "bandwidth: what the document asks for is on the host's side" {
-	kind ifb
 	list "$bridge" '{"type":"bandwidth","capabilities":{"bandwidth":true}}'
 	joined '[{"bandwidth":{"ingressRate":8000000,"ingressBurst":8000000,"egressRate":4000000,
 		"egressBurst":4000000}}]'

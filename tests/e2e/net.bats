@@ -111,3 +111,17 @@ killed_at() {
 		[ ! -e /run/netns/default--demo ]
 	done
 }
+
+@test "STATUS and GC of the plugins themselves" {
+	export QEMUBOX_CNI_CACHE_DIR=$T/cache
+	conflist 1.1.0 "$(bridge)"
+	qbx-net ready
+	qbx-net add <<<"$box" >"$T/demo.json"
+	[ -z "$(qbx-net gc --network e2e)" ]
+	qbx-net check <"$T/demo.json"
+	guest demo 10.79.0.1
+	conflist 1.1.0 "$(bridge | sed 's/host-local/nosuch/')"
+	run -69 --separate-stderr qbx-net ready
+	# shellcheck disable=SC2154 # bats sets stderr
+	[[ $stderr == *'CNI plugin bridge: STATUS failed'* ]] || { echo "$stderr"; false; }
+}

@@ -123,6 +123,9 @@ static void none_is_no_error(void **state)
 	assert_int_equal(err.code, 0);
 }
 
+#define NETWORK(ifname, more)                                                                      \
+	"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"" ifname "\",\"conf\":" LIST more "}]}"
+
 static void damaged_ones_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -133,11 +136,10 @@ static void damaged_ones_are_refused(void **state)
 		"{\"lease\":2,\"owned\":1,\"networks\":[]}",
 		"{\"lease\":2,\"owned\":true,\"networks\":[7]}",
 		"{\"lease\":2,\"owned\":true,\"networks\":[{},{},{},{},{}]}",
-		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":" LIST "}]}",
-		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":" LIST
-		",\"started\":3}]}",
-		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"more-than-fifteen\",\"conf\":" LIST
-		",\"started\":1}]}",
+		NETWORK("eth0", ""),
+		NETWORK("eth0", ",\"started\":3"),
+		NETWORK("eth0", ",\"started\":1,\"tap\":\"more-than-fifteen\""),
+		NETWORK("more-than-fifteen", ",\"started\":1"),
 		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":{},\"started\":0}]}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":1}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":-1}",

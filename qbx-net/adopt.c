@@ -17,6 +17,7 @@ static int adopt_one(const struct join *j, struct nl_sock *sock, struct rtnl_lin
 	if (!link)
 		return -1;
 	snprintf(l->nets[i].ifname, IFNAMSIZ, "%s", rtnl_link_get_name(nic));
+	snprintf(l->nets[i].name, IFNAMSIZ, "%s", rtnl_link_get_name(nic));
 	l->nnets++;
 	if (join_tap(j, i, sock, link, err) < 0)
 		return -1;

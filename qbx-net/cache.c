@@ -252,6 +252,7 @@ int cache_attachment(const json_t *entry, struct attachment *at)
 	if (!list || conf_take(&at->conf, list, "the CNI cache", &ignored) < 0)
 		return -1;
 	snprintf(at->ifname, sizeof(at->ifname), "%s", ifname);
+	snprintf(at->name, sizeof(at->name), "%s", ifname);
 	at->caps = json_is_object(caps) ? json_incref(caps) : NULL;
 	at->result = json_incref(json_object_get(entry, "result"));
 	at->started = conf_count(&at->conf);

@@ -26,12 +26,14 @@ static int recall_networks(const json_t *doc, struct lease *l, struct qbx_err *e
 		attachment_free(&l->nets[--l->nnets]);
 	json_array_foreach (links, i, link) {
 		const char *name = json_string_value(json_object_get(link, "name"));
+		const char *ifname = json_string_value(json_object_get(link, "ifname"));
 		const char *network = json_string_value(json_object_get(link, "network"));
 
-		if (!name || strlen(name) >= IFNAMSIZ)
-			return err_code(err, EX_DATAERR, "net.links: no \"name\"");
+		ifname = ifname ? ifname : name; /* one name for both, once */
+		if (!ifname || strlen(ifname) >= IFNAMSIZ)
+			return err_code(err, EX_DATAERR, "net.links: no \"ifname\"");
 		l->nnets = i + 1 > l->nnets ? i + 1 : l->nnets;
-		snprintf(l->nets[i].ifname, IFNAMSIZ, "%s", name);
+		snprintf(l->nets[i].ifname, IFNAMSIZ, "%s", ifname);
 		l->nets[i].wanted =
 			network ? network : json_string_value(json_object_get(net, "cni"));
 	}

@@ -22,7 +22,7 @@ static void mark(const struct join *j, size_t i, const char *what)
 	char phase[128];
 
 	snprintf(phase, sizeof(phase), "%s%s%s", what, i ? "." : "",
-		 i ? j->lease->nets[i].ifname : "");
+		 i ? j->lease->nets[i].name : "");
 	phase_mark(j->phases, phase);
 }
 
@@ -70,7 +70,7 @@ static int run_chain(const struct join *j, size_t n, struct qbx_err *err)
  * the TAP's: then one that is this interface's for good, in the locally administered range (FNV-1a
  * of the two names).
  */
-static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key, const char *ifname)
+static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key, const char *name)
 {
 	const char *said = json_string_value(json_object_get(link, "mac"));
 	unsigned long long h = 0xcbf29ce484222325ull;
@@ -81,8 +81,8 @@ static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key, const
 		return 0;
 	for (; *key; key++)
 		h = (h ^ (unsigned char)*key) * 0x100000001b3ull;
-	for (; *ifname; ifname++)
-		h = (h ^ (unsigned char)*ifname) * 0x100000001b3ull;
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 0x100000001b3ull;
 	for (int i = 0; i < 5; i++)
 		m[i] = (h >> 8 * i) & 0xff;
 	return json_object_set_new(
@@ -90,9 +90,12 @@ static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key, const
 		json_sprintf("02:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4]));
 }
 
-static int describe(json_t *link, struct rtnl_link *tap, struct qbx_err *err)
+static int describe(json_t *link, const struct attachment *at, struct rtnl_link *tap,
+		    struct qbx_err *err)
 {
-	if (json_object_set_new(link, "tap", json_string(rtnl_link_get_name(tap))) < 0 ||
+	if (json_object_set_new(link, "name", json_string(at->name)) < 0 ||
+	    json_object_set_new(link, "ifname", json_string(at->ifname)) < 0 ||
+	    json_object_set_new(link, "tap", json_string(rtnl_link_get_name(tap))) < 0 ||
 	    json_object_set_new(link, "mtu", json_integer((json_int_t)rtnl_link_get_mtu(tap))) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	return 0;
@@ -140,7 +143,7 @@ int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
 		return -1;
 	if (json_object_set_new(link, "mac", json_string(mac)) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
-	return describe(link, tap, err);
+	return describe(link, at, tap, err);
 }
 
 static json_t *no_link(const struct attachment *at, struct qbx_err *err)
@@ -165,7 +168,7 @@ static json_t *make_link(const struct join *j, size_t i, struct qbx_err *err)
 	tap = tap_find(sock, at->result);
 	if (!tap)
 		return join_tap(j, i, sock, link, err) < 0 ? no_link(at, err) : take_ptr(link);
-	if (guest_mac(link, tap, j->key, at->ifname) < 0 || describe(link, tap, err) < 0)
+	if (guest_mac(link, tap, j->key, at->name) < 0 || describe(link, at, tap, err) < 0)
 		return NULL;
 	return take_ptr(link);
 }

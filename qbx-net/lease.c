@@ -11,7 +11,8 @@
 #include "net.h"
 
 #define LEASE_VERSION 2
-#define LEASE_OLD 1 /* of the one network eth0, with the TAP tap0; still undone */
+#define LEASE_OLD 1 /* of one network, with the TAP tap0; still undone */
+#define OLD_IFNAME "eth0"
 
 /* A lease on its way to its name; a fixed one, to be found again after kill -9. */
 #define NEW ".json.new"
@@ -45,17 +46,20 @@ static int copy_name(char to[IFNAMSIZ], const char *name, struct qbx_err *err)
 
 static int attachment_from_json(struct attachment *at, const json_t *j, struct qbx_err *err)
 {
-	const char *ifname, *tap = "", *conf_path = "", *version = NULL;
+	const char *ifname, *name = NULL, *tap = "", *conf_path = "", *version = NULL;
 	json_t *list = NULL, *caps = NULL, *args = NULL, *result = NULL;
 	json_int_t started;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:s, s?s, s?s, s?s, s?o, s:I, s?o, s?o, s?o}",
-			   "ifname", &ifname, "tap", &tap, "version", &version, "conf_path",
-			   &conf_path, "conf", &list, "started", &started, "caps", &caps, "args",
-			   &args, "result", &result) < 0)
+	if (json_unpack_ex((json_t *)j, &je, 0,
+			   "{s:s, s?s, s?s, s?s, s?s, s?o, s:I, s?o, s?o, s?o}", "ifname", &ifname,
+			   "name", &name, "tap", &tap, "version", &version, "conf_path", &conf_path,
+			   "conf", &list, "started", &started, "caps", &caps, "args", &args,
+			   "result", &result) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
-	if (copy_name(at->ifname, ifname, err) < 0 || copy_name(at->tap, tap, err) < 0 ||
+	if (copy_name(at->ifname, ifname, err) < 0 ||
+	    copy_name(at->name, name ? name : ifname, err) < 0 ||
+	    copy_name(at->tap, tap, err) < 0 ||
 	    (list && conf_take(&at->conf, json_incref(list), conf_path, err) < 0))
 		return -1;
 	if (started < 0 || (size_t)started > conf_count(&at->conf))
@@ -95,7 +99,7 @@ static int old_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 		return json_integer_value(json_object_get(j, "started"))
 			       ? err_code(err, EX_DATAERR, "\"started\" is out of range")
 			       : 0;
-	json_object_set_new(one, "ifname", json_string(NET_IFNAME));
+	json_object_set_new(one, "ifname", json_string(OLD_IFNAME));
 	json_object_set_new(one, "tap", json_string(json_is_true(tap) ? "tap0" : ""));
 	return attachment_from_json(&l->nets[l->nnets++], one, err);
 }
@@ -164,10 +168,11 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 
 static json_t *attachment_to_json(const struct attachment *at)
 {
-	return json_pack("{s:s, s:s, s:s*, s:s, s:O*, s:I, s:O*, s:O*, s:O*}", "ifname", at->ifname,
-			 "tap", at->tap, "version", at->conf.version, "conf_path", at->conf.path,
-			 "conf", at->conf.list, "started", (json_int_t)at->started, "caps",
-			 at->caps, "args", at->args, "result", at->result);
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s, s:O*, s:I, s:O*, s:O*, s:O*}", "ifname",
+			 at->ifname, "name", at->name, "tap", at->tap, "version", at->conf.version,
+			 "conf_path", at->conf.path, "conf", at->conf.list, "started",
+			 (json_int_t)at->started, "caps", at->caps, "args", at->args, "result",
+			 at->result);
 }
 
 static json_t *given_to_json(const struct lease *l)

@@ -5,9 +5,10 @@
  * Theory of Operation
  *
  * A box has a network namespace of its own, /run/netns/<key>, and joins any of a few networks. Each
- * one's CNI chain puts an interface in it, eth0 say, and qbx-net a TAP beside that, for the VM:
+ * one's CNI chain puts an interface in it, net0 say, and qbx-net a TAP beside that, for the VM:
  * whatever arrives on one is sent out of the other before the namespace's own stack sees it, so the
- * guest takes the place, and the MAC, of eth0.
+ * guest takes the place, and the MAC, of net0. In the guest it is eth0; in the namespace that name is
+ * left to others, who may fill it too.
  *
  * The lease is what undoing needs. It is on disk before the first thing is made, and grows before
  * each plugin starts; so whenever this process dies, the lease names all that there may be. Undoing
@@ -32,7 +33,6 @@
 #include "step.h"
 
 #define NET_LINKS_MAX 4u       /* networks of a box: as many as qbx-vm gives a guest interfaces */
-#define NET_IFNAME "eth0"      /* of the only network, unless the document says otherwise */
 #define NET_ROUTES_MAX 64u     /* of an interface: as many as qbx-vm tells a guest */
 #define NETNS_DIR "/run/netns" /* where ip-netns(8) and others look */
 #define NETNS_PATH_MAX (sizeof(NETNS_DIR "/") + BOX_KEY_MAX)
@@ -106,15 +106,15 @@ const char *conf_type(const struct conf *conf, size_t i); /* the i-th one's type
 
 /* A box and one network that it joins, or has joined. */
 struct attachment {
-	const char *wanted; /* the network's name in the document, borrowed; NULL: the default */
-	char ifname
-		[IFNAMSIZ]; /* of what the chain makes (CNI_IFNAME), or we adopt; in the guest too */
-	char tap[IFNAMSIZ];  /* there may be a TAP of ours of this name; "": not yet */
-	json_t *caps, *args; /* capability arguments, CNI_ARGS: objects, or NULL; owned */
-	struct conf conf;    /* as it was at add; list NULL: an interface that was adopted */
-	size_t started;	     /* this many plugins of the chain may have run */
-	unsigned undone;     /* set of plugins whose DEL has succeeded; not written down */
-	json_t *result;	     /* of the last that finished, or NULL; owned */
+	const char *wanted;    /* the network's name in the document, borrowed; NULL: the default */
+	char ifname[IFNAMSIZ]; /* of what the chain makes (CNI_IFNAME), or we adopt */
+	char name[IFNAMSIZ];   /* in the guest */
+	char tap[IFNAMSIZ];    /* there may be a TAP of ours of this name; "": not yet */
+	json_t *caps, *args;   /* capability arguments, CNI_ARGS: objects, or NULL; owned */
+	struct conf conf;      /* as it was at add; list NULL: an interface that was adopted */
+	size_t started;	       /* this many plugins of the chain may have run */
+	unsigned undone;       /* set of plugins whose DEL has succeeded; not written down */
+	json_t *result;	       /* of the last that finished, or NULL; owned */
 };
 
 /** attachment_free() - also fit for _cleanup_(attachment_free). */

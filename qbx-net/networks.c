@@ -70,6 +70,7 @@ static int take_key(struct attachment *at, const char *key, json_t *value, struc
 					"\"ifname\" must be a name for an interface, and neither "
 					"\"lo\" nor \"tap\" and a number");
 		snprintf(at->ifname, sizeof(at->ifname), "%s", text);
+		snprintf(at->name, sizeof(at->name), "%s", text);
 		return 0;
 	}
 	if (!strcmp(key, "args"))
@@ -78,12 +79,19 @@ static int take_key(struct attachment *at, const char *key, json_t *value, struc
 	return known != 0 ? known : err_code(err, EX_DATAERR, "unknown key \"%s\"", key);
 }
 
+/* In the namespace eth0 stays free for whoever fills that as well, as ctr(8) and nerdctl do. */
+static void name_by_place(struct attachment *at, size_t i)
+{
+	snprintf(at->ifname, sizeof(at->ifname), "net%u", (unsigned)i);
+	snprintf(at->name, sizeof(at->name), "eth%u", (unsigned)i);
+}
+
 static int take_entry(struct attachment *at, size_t i, const json_t *entry, struct qbx_err *err)
 {
 	const char *key;
 	json_t *value;
 
-	snprintf(at->ifname, sizeof(at->ifname), "eth%u", (unsigned)i);
+	name_by_place(at, i);
 	if (!json_is_object(entry))
 		return err_code(err, EX_DATAERR, "an object is wanted");
 	at->caps = json_object();
@@ -93,6 +101,14 @@ static int take_entry(struct attachment *at, size_t i, const json_t *entry, stru
 		if (take_key(at, key, value, err) < 0)
 			return -1;
 	return 0;
+}
+
+/* The name that two have in the namespace, or in the guest, or NULL. */
+static const char *same_name(const struct attachment *a, const struct attachment *b)
+{
+	if (!strcmp(a->name, b->name))
+		return a->name;
+	return strcmp(a->ifname, b->ifname) ? NULL : a->ifname;
 }
 
 static int take_list(struct lease *l, const json_t *list, struct qbx_err *err)
@@ -108,11 +124,14 @@ static int take_list(struct lease *l, const json_t *list, struct qbx_err *err)
 
 		if (take_entry(at, i, entry, err) < 0)
 			return err_wrap(err, "networks: entry %zu", i + 1);
-		for (size_t other = 0; other < i; other++)
-			if (!strcmp(l->nets[other].ifname, at->ifname))
+		for (size_t other = 0; other < i; other++) {
+			const char *name = same_name(at, &l->nets[other]);
+
+			if (name)
 				return err_code(err, EX_DATAERR,
 						"networks: entry %zu: the interface %s is taken",
-						i + 1, at->ifname);
+						i + 1, name);
+		}
 	}
 	return 0;
 }
@@ -128,7 +147,7 @@ int networks_take(struct lease *l, const json_t *doc, struct qbx_err *err)
 		return err_code(err, EX_DATAERR, "\"network\" must be \"cni\" or \"none\"");
 	if (list)
 		return take_list(l, list, err);
-	snprintf(l->nets[0].ifname, IFNAMSIZ, NET_IFNAME);
+	name_by_place(&l->nets[0], 0);
 	l->nnets = 1;
 	return 0;
 }

@@ -121,28 +121,28 @@ differs() {
 	differs 'tap0: is down'
 	$n link set tap0 up
 	mac=$(jq -r '.net.links[0].mac' "$T/out")
-	$n link set eth0 address 02:00:00:00:00:99
-	differs "eth0: MAC is 02:00:00:00:00:99, not $mac"
-	$n link set eth0 address "$mac"
+	$n link set net0 address 02:00:00:00:00:99
+	differs "net0: MAC is 02:00:00:00:00:99, not $mac"
+	$n link set net0 address "$mac"
 	[ -z "$(net check <"$T/out")" ]
 	$n route del default
-	differs 'eth0: route to 0.0.0.0/0 via 10.77.0.1 is missing'
+	differs 'net0: route to 0.0.0.0/0 via 10.77.0.1 is missing'
 	$n route add default via 10.77.0.1
-	$n addr del 10.77.0.2/24 dev eth0
-	differs 'eth0: address 10.77.0.2/24 is missing'
+	$n addr del 10.77.0.2/24 dev net0
+	differs 'net0: address 10.77.0.2/24 is missing'
 	# and the plugin finds so too
-	grep -q '^eth0: CNI plugin bridge: CHECK failed: ' "$T/found"
-	$n addr add 10.77.0.2/24 dev eth0
+	grep -q '^net0: CNI plugin bridge: CHECK failed: ' "$T/found"
+	$n addr add 10.77.0.2/24 dev net0
 	$n route add default via 10.77.0.1
 	inside ip netns exec "$key" tc qdisc del dev tap0 ingress
-	differs 'tap0: is not redirected to eth0'
+	differs 'tap0: is not redirected to net0'
 	[ "$(wc -l <"$T/found")" = 1 ]
 	run -1 net check -j <"$T/out"
-	[ "$output" = '[{"about":"tap0","difference":"is not redirected to eth0"}]' ]
+	[ "$output" = '[{"about":"tap0","difference":"is not redirected to net0"}]' ]
 	$n link del tap0
 	differs 'tap0: is missing'
-	$n link del eth0
-	differs 'eth0: is missing'
+	$n link del net0
+	differs 'net0: is missing'
 	inside umount "/run/netns/$key"
 	differs "/run/netns/$key: is missing"
 	net del <"$T/out"
@@ -157,7 +157,7 @@ differs() {
 		[ "\$CNI_COMMAND" != CHECK ] || { echo '{"code":100,"msg":"all","details":"lost"}'; exit 1; }
 	END
 	net add <<<"$box" >"$T/out"
-	differs 'eth0: CNI plugin spy: CHECK failed: all; lost (code 100)'
+	differs 'net0: CNI plugin spy: CHECK failed: all; lost (code 100)'
 	jq -e '.prevResult.ips | length == 2' "$T/input.CHECK"
 	net del <"$T/out"
 	sed -i 's/"name"/"disableCheck":true,"name"/' "$conf/10-test.conflist"

@@ -65,7 +65,7 @@ nothing_left() {
 		echo '{"cniVersion":"1.0.0","name":"empty","plugins":[{"type":"idle"}]}' >"$conf/a.conflist"
 		plugin idle <<<"[ \$CNI_COMMAND = DEL ] || echo '$out'"
 		fails 69 add <<<"$box"
-		one_line 'CNI network empty: interface eth0: No such device'
+		one_line 'CNI network empty: interface net0: No such device'
 		nothing_left
 	done
 }
@@ -74,11 +74,11 @@ nothing_left() {
 	echo '{"cniVersion":"1.0.0","name":"odd","plugins":[{"type":"tun"}]}' >"$conf/a.conflist"
 	plugin tun <<-'END'
 		[ "$CNI_COMMAND" = ADD ] || exit 0
-		nsenter --net="$CNI_NETNS" ip tuntap add eth0 mode tun
-		echo '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"'$CNI_NETNS'"}]}'
+		nsenter --net="$CNI_NETNS" ip tuntap add net0 mode tun
+		echo '{"cniVersion":"1.0.0","interfaces":[{"name":"net0","sandbox":"'$CNI_NETNS'"}]}'
 	END
 	fails 69 add <<<"$box"
-	one_line 'CNI network odd: eth0 is no Ethernet interface'
+	one_line 'CNI network odd: net0 is no Ethernet interface'
 	nothing_left
 }
 

@@ -55,7 +55,7 @@ deadly() {
 	net list -j | jq -e 'map(.id) == ["a", "demo"] and .[0].networks == []'
 	[ "$(net list | awk '{ print $1, $2, $3, $4, $5, $6, $7 }')" = "NAMESPACE ID STATE NETWORK INTERFACE TAP ADDRESSES
 b a kept - - - -
-default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
+default demo kept testnet net0 tap0 10.77.0.2/24,fd77::2/64" ]
 	net del <"$T/out" && net del <"$T/out2"
 }
 
@@ -238,10 +238,10 @@ default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
 		cat >$T/\$CNI_COMMAND
 		echo \$CNI_COMMAND >>$T/calls
 		if [ "\$CNI_COMMAND" = ADD ]; then
-			nsenter --net="\$CNI_NETNS" ip link add eth0 type veth peer name peer >&2
-			echo '{"interfaces":[{"name":"eth0","sandbox":"'\$CNI_NETNS'"}]}'
+			nsenter --net="\$CNI_NETNS" ip link add net0 type veth peer name peer >&2
+			echo '{"interfaces":[{"name":"net0","sandbox":"'\$CNI_NETNS'"}]}'
 		fi
-		[ "\$CNI_COMMAND" != DEL ] || nsenter --net="\$CNI_NETNS" ip link del eth0 2>/dev/null || :
+		[ "\$CNI_COMMAND" != DEL ] || nsenter --net="\$CNI_NETNS" ip link del net0 2>/dev/null || :
 	END
 	net add < <(other a) >"$T/a"
 	net add < <(other b) >"$T/b"
@@ -252,13 +252,13 @@ default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
 	foreign='{"kind":"cniCacheV1","containerId":"c1","networkName":"testnet","ifName":"net1"}'
 	echo "$foreign" >"$cache/results/testnet-c1-net1"
 	echo "${foreign/testnet/elsewhere}" >"$cache/results/elsewhere-c1-net1"
-	echo '{' >"$cache/results/testnet-c2-eth0"
-	rm "$cache/results/testnet-default--b-eth0"
+	echo '{' >"$cache/results/testnet-c2-net0"
+	rm "$cache/results/testnet-default--b-net0"
 	net gc --network testnet --dry-run | grep -q 'CNI_COMMAND=GC'
 	run ! grep -q GC "$T/calls"
 	[ "$(net gc --network testnet)" = "$key" ]
 	jq -e '."cni.dev/valid-attachments" | sort_by(.containerID) == [{containerID: "c1", ifname: "net1"},
-		{containerID: "default--a", ifname: "eth0"}, {containerID: "default--b", ifname: "eth0"}]' "$T/GC"
+		{containerID: "default--a", ifname: "net0"}, {containerID: "default--b", ifname: "net0"}]' "$T/GC"
 	jq -e '."cni.dev/attachments" == ."cni.dev/valid-attachments" and .name == "testnet"' "$T/GC"
 	net gc
 	[ "$(grep -c GC "$T/calls")" = 1 ]
@@ -279,11 +279,11 @@ default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
 	plugin slow <<-END
 		case \$CNI_COMMAND in
 		ADD)
-			nsenter --net="\$CNI_NETNS" ip link add eth0 type veth peer name peer >&2
+			nsenter --net="\$CNI_NETNS" ip link add net0 type veth peer name peer >&2
 			echo >$T/in
 			read _ <$T/go
 			echo ADD >>$T/calls
-			echo '{"interfaces":[{"name":"eth0","sandbox":"'\$CNI_NETNS'"}]}'
+			echo '{"interfaces":[{"name":"net0","sandbox":"'\$CNI_NETNS'"}]}'
 			;;
 		GC) tee $T/GC | jq -r .name >>$T/calls ;;
 		esac
@@ -297,6 +297,6 @@ default demo kept testnet eth0 tap0 10.77.0.2/24,fd77::2/64" ]
 	wait $adding
 	wait $collecting
 	[ "$(xargs <"$T/calls")" = 'ADD testnet' ]
-	jq -e --arg key "$key" '."cni.dev/valid-attachments" == [{containerID: $key, ifname: "eth0"}]' "$T/GC"
+	jq -e --arg key "$key" '."cni.dev/valid-attachments" == [{containerID: $key, ifname: "net0"}]' "$T/GC"
 	net del <"$T/out"
 }

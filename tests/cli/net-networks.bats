@@ -40,7 +40,7 @@ document() {
 	jq -e '.net.dns.nameservers == ["192.0.2.12", "192.0.2.11"]' "$T/out"
 	jq -e '[.net.links[].mac] | unique | length == 3' "$T/out"
 	jq -e '.net.t_us | has("cni.bridge") and has("cni.bridge.net7") and has("tap.eth2")' "$T/out"
-	for pair in eth0:tap0 net7:tap1 eth2:tap2; do
+	for pair in net0:tap0 net7:tap1 net2:tap2; do
 		inside ip netns exec "$key" tc filter show dev "${pair%:*}" parent ffff: |
 			grep -q "Redirect to device ${pair#*:}"
 		inside ip netns exec "$key" tc filter show dev "${pair#*:}" parent ffff: |
@@ -90,7 +90,7 @@ document() {
 	document '[{"mac":"02:11:22:33:44:55","ips":["10.11.0.77"],"args":{"IgnoreUnknown":"1","K":"a b"},
 		"aliases":["db"]}]' | net add >"$T/out"
 	jq -e '.net.links[0] | .mac == "02:11:22:33:44:55" and .addresses == ["10.11.0.77/24"]' "$T/out"
-	inside ip -n "$key" -o link show eth0 | grep -q 02:11:22:33:44:55
+	inside ip -n "$key" -o link show net0 | grep -q 02:11:22:33:44:55
 	jq -e 'has("runtimeConfig") or has("capabilities") | not' "$T/input"
 	net del <"$T/out"
 	# the same for DEL
@@ -132,7 +132,8 @@ document() {
 
 @test "a lease of the first version is undone" {
 	network one 11
-	net add <<<"$box" >"$T/out"
+	document '[{"ifname":"eth0"}]' >"$T/box" # what all had
+	net add <"$T/box" >"$T/out"
 	jq -c '{lease: 1, owned, tap: true, net} + (.networks[0] | {started, conf_path, conf, result})' \
 		"$state/leases/$key.json" >"$T/old"
 	jq -e '.started == 1 and .conf.name == "one"' "$T/old"
@@ -140,7 +141,8 @@ document() {
 	fails 75 add <<<"$box"
 	net del <<<"$box"
 	# one whose add was killed
-	net add <<<"$box" >"$T/out"
+	document '[{"ifname":"eth0"}]' >"$T/box" # what all had
+	net add <"$T/box" >"$T/out"
 	jq -c 'del(.net)' "$T/old" >"$state/leases/$key.json"
 	net add <<<"$box" >/dev/null
 	[ "$(leases | wc -l)" = 1 ]

@@ -62,8 +62,8 @@ unchecked() {
 	list '{"type":"macvlan","master":"up0","mode":"bridge","ipam":{"type":"static",
 		"addresses":[{"address":"10.80.0.2/24","gateway":"10.80.0.1"}],"routes":[{"dst":"0.0.0.0/0"}]}}'
 	joined
-	inside ip -n "$key" -o -d link show eth0 | grep -q 'macvlan mode bridge'
-	inside ip -n "$key" -o link show eth0 | grep -q "$(jq -r '.net.links[0].mac' "$T/out")"
+	inside ip -n "$key" -o -d link show net0 | grep -q 'macvlan mode bridge'
+	inside ip -n "$key" -o link show net0 | grep -q "$(jq -r '.net.links[0].mac' "$T/out")"
 	guest 10.80.0.1
 	net del <"$T/out"
 	inside ip link del up0
@@ -74,12 +74,12 @@ unchecked() {
 	list '{"type":"silent"}'
 	plugin silent <<-'END'
 		[ "$CNI_COMMAND" = ADD ] || exit 0
-		nsenter --net="$CNI_NETNS" ip link add eth0 type veth peer name peer
-		nsenter --net="$CNI_NETNS" ip link set eth0 arp off up
-		echo '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"'$CNI_NETNS'"}]}'
+		nsenter --net="$CNI_NETNS" ip link add net0 type veth peer name peer
+		nsenter --net="$CNI_NETNS" ip link set net0 arp off up
+		echo '{"cniVersion":"1.0.0","interfaces":[{"name":"net0","sandbox":"'$CNI_NETNS'"}]}'
 	END
 	fails 69 add <<<"$box"
-	one_line 'CNI network testnet: eth0 does no ARP, so a guest could not find anybody'
+	one_line 'CNI network testnet: net0 does no ARP, so a guest could not find anybody'
 }
 
 @test "dual stack: addresses, gateways and routes of both families" {
@@ -172,7 +172,7 @@ unchecked() {
 	echo "${bridge/\"type\":\"bridge\"/\"cniVersion\":\"0.3.1\",\"name\":\"one\",\"type\":\"bridge\"}" >"$conf/a.conf"
 	joined
 	jq -e '.net.cni == "one"' "$T/out"
-	jq -e '.result.cniVersion == "0.3.1" and .result.ips[0].version == "4"' "$cache/results/one-$key-eth0"
+	jq -e '.result.cniVersion == "0.3.1" and .result.ips[0].version == "4"' "$cache/results/one-$key-net0"
 	guest 10.77.0.1
 	net del <"$T/out"
 }

@@ -23,12 +23,12 @@ load nets
 	jq -e '.net.links[0].routes == [{dst:"0.0.0.0/0",gw:"10.77.0.1"},{dst:"::/0",gw:"fd77::1"}]' "$T/out"
 	jq -e '.net.t_us | has("netns") and has("cni.bridge") and has("cni.firewall") and has("tap")' "$T/out"
 	mac=$(jq -r '.net.links[0].mac' "$T/out") address=$(jq -r '.net.links[0].addresses[0]' "$T/out")
-	inside ip -n "$key" -o link show eth0 | grep -q "$mac"
-	inside ip -n "$key" -o addr show eth0 | grep -qF "$address"
+	inside ip -n "$key" -o link show net0 | grep -q "$mac"
+	inside ip -n "$key" -o addr show net0 | grep -qF "$address"
 	inside ip -n "$key" -d link show tap0 | grep -q 'tun type tap pi off vnet_hdr on persist on'
 	inside ip -n "$key" link show lo | grep -q UP
-	inside ip netns exec "$key" tc filter show dev eth0 parent ffff: | grep -q 'Redirect to device tap0'
-	inside ip netns exec "$key" tc filter show dev tap0 parent ffff: | grep -q 'Redirect to device eth0'
+	inside ip netns exec "$key" tc filter show dev net0 parent ffff: | grep -q 'Redirect to device tap0'
+	inside ip netns exec "$key" tc filter show dev tap0 parent ffff: | grep -q 'Redirect to device net0'
 	[ "$(leases | wc -l)" = 2 ]
 	[ "$(net del <"$T/out")" = "$box" ]
 	[ "$(net del <"$T/out")" = "$box" ]
@@ -258,13 +258,13 @@ load nets
 	net del <"$T/out"
 }
 
-@test "a chain that leaves no eth0" {
+@test "a chain that leaves no net0" {
 	echo '{"cniVersion":"1.0.0","name":"empty","plugins":[{"type":"idle"}]}' >"$conf/a.conflist"
 	plugin idle <<-'END'
 		[ "$CNI_COMMAND" = DEL ] || echo '{}'
 	END
 	fails 69 add <<<"$box"
-	one_line 'CNI network empty: interface eth0: No such device'
+	one_line 'CNI network empty: interface net0: No such device'
 }
 
 @test "a chain that made a TAP and says what the guest's side is, as tc-redirect-tap does" {
@@ -279,7 +279,7 @@ load nets
 			| .ips += [{address: "10.99.0.2/24", interface: ($n + 1)}]'
 	END
 	net add <<<"$box" >"$T/out"
-	jq -e '.net.links == [{name: "eth0", network: "testnet", tap: "tap7", mac: "02:00:00:00:00:02", mtu: 1400,
+	jq -e '.net.links == [{name: "eth0", ifname: "net0", network: "testnet", tap: "tap7", mac: "02:00:00:00:00:02", mtu: 1400,
 		addresses: ["10.99.0.2/24"],
 		routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}]' "$T/out"
 	run ! inside ip -n "$key" link show tap0
@@ -310,7 +310,7 @@ load nets
 	run ! grep -qF "$T/out" "$T/fds"
 	grep -qx 'CNI_CONTAINERID=default--demo' "$BATS_TEST_TMPDIR/env"
 	grep -qx 'CNI_NETNS=/run/netns/default--demo' "$BATS_TEST_TMPDIR/env"
-	grep -qx 'CNI_IFNAME=eth0' "$BATS_TEST_TMPDIR/env"
+	grep -qx 'CNI_IFNAME=net0' "$BATS_TEST_TMPDIR/env"
 	run ! grep -qE 'SECRET|QEMUBOX' "$BATS_TEST_TMPDIR/env"
 	jq -e '.type == "spy" and .name == "testnet" and .cniVersion == "1.0.0" and
 		(.prevResult.ips | length) == 2' "$BATS_TEST_TMPDIR/input"
@@ -366,7 +366,7 @@ load nets
 	net add --dry-run <<<"$box" >"$T/plan"
 	grep -qx 'ip netns add default--demo' "$T/plan"
 	grep -q "CNI_COMMAND=ADD.*'/usr/lib/cni/bridge'" "$T/plan"
-	grep -q 'tc filter add dev tap0 .* redirect dev eth0' "$T/plan"
+	grep -q 'tc filter add dev tap0 .* redirect dev net0' "$T/plan"
 	[ ! -e "$state" ]
 	sh -n "$T/plan"
 	net add <<<"$box" >/dev/null

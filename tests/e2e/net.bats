@@ -67,12 +67,12 @@ guest() {
 @test "a chain that makes its own TAP: it is used as it is" {
 	conflist 1.0.0 '{"type":"tap",'"$ipam"'}'
 	qbx-net add <<<"$box" >"$T/demo.json"
-	jq -e '.net.links[0] | .name == "eth0" and .tap == "eth0" and .addresses == ["10.79.0.2/24"]' \
+	jq -e '.net.links[0] | .name == "eth0" and .ifname == "net0" and .tap == "net0" and .addresses == ["10.79.0.2/24"]' \
 		"$T/demo.json"
 	[ "$(ip -n default--demo -o link | wc -l)" = 2 ]
 	# the guest and the TAP are two stations on one wire
 	mac=$(jq -r '.net.links[0].mac' "$T/demo.json")
-	run ! grep -q "$mac" <(ip -n default--demo -o link show eth0)
+	run ! grep -q "$mac" <(ip -n default--demo -o link show net0)
 }
 
 # killed_at SYSCALL N VERB: was it killed, as it entered its Nth call of SYSCALL?

@@ -61,12 +61,14 @@ static void a_lease_comes_back_as_it_was(void **state)
 	attach(&l, "eth0", "tap0", 2);
 	attach(&l, "net7", "", 1);
 	l.nets[1].args = json_pack("{s:s}", "K", "v");
+	strcpy(l.nets[1].name, "eth1");
 	assert_int_equal(lease_write(&cfg, "ns--id", &l, &err), 0);
 	assert_int_equal(lease_read(&cfg, "ns--id", &got, &err), 1);
 	assert_true(got.owned);
 	assert_int_equal(got.nnets, 2);
 	for (size_t i = 0; i < 2; i++) {
 		assert_string_equal(got.nets[i].ifname, l.nets[i].ifname);
+		assert_string_equal(got.nets[i].name, i ? "eth1" : "");
 		assert_string_equal(got.nets[i].tap, l.nets[i].tap);
 		assert_int_equal(got.nets[i].started, l.nets[i].started);
 		assert_int_equal(conf_count(&got.nets[i].conf), 2);
@@ -106,6 +108,7 @@ static void one_of_the_first_version_is_understood(void **state)
 	assert_int_equal(lease_read(&cfg, "ns--id", &l, &err), 1);
 	assert_int_equal(l.nnets, 1);
 	assert_string_equal(l.nets[0].ifname, "eth0");
+	assert_string_equal(l.nets[0].name, "eth0");
 	assert_string_equal(l.nets[0].tap, "tap0");
 	assert_string_equal(l.nets[0].conf.name, "n");
 	assert_int_equal(l.nets[0].started, 2);

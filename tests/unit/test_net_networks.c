@@ -37,7 +37,8 @@ static void one_is_the_default_and_none_is_none(void **state)
 	(void)state;
 	assert_int_equal(take("{}", &l, &err), 0);
 	assert_int_equal(l.nnets, 1);
-	assert_string_equal(l.nets[0].ifname, "eth0");
+	assert_string_equal(l.nets[0].ifname, "net0");
+	assert_string_equal(l.nets[0].name, "eth0");
 	assert_null(l.nets[0].wanted);
 	assert_int_equal(take("{\"network\":\"none\",\"networks\":[{}]}", &l, &err), 0);
 	assert_int_equal(l.nnets, 0);
@@ -54,10 +55,13 @@ static void entries_get_names_by_their_place(void **state)
 	(void)state;
 	assert_int_equal(take("{\"networks\":[{},{\"name\":\"b\",\"ifname\":\"net7\"},{},{}]}", &l, &err), 0);
 	assert_int_equal(l.nnets, 4);
-	assert_string_equal(l.nets[0].ifname, "eth0");
+	assert_string_equal(l.nets[0].ifname, "net0");
+	assert_string_equal(l.nets[0].name, "eth0");
 	assert_string_equal(l.nets[1].ifname, "net7");
 	assert_non_null(l.nets[1].wanted);
-	assert_string_equal(l.nets[3].ifname, "eth3");
+	assert_string_equal(l.nets[1].name, "net7");
+	assert_string_equal(l.nets[3].ifname, "net3");
+	assert_string_equal(l.nets[3].name, "eth3");
 }
 
 static void every_capability_is_taken(void **state)
@@ -100,6 +104,7 @@ static void bad_ones_are_named(void **state)
 		{ "[{\"ifname\":\"..\"}]", "\"ifname\" must be" },
 		{ "[{\"ifname\":\"sixteen-letters-\"}]", "\"ifname\" must be" },
 		{ "[{\"ifname\":\"eth1\"},{}]", "entry 2: the interface eth1 is taken" },
+		{ "[{\"ifname\":\"net1\"},{}]", "entry 2: the interface net1 is taken" },
 		{ "[{\"mac\":\"01:00:00:00:00:01\"}]", "\"mac\" must be" },
 		{ "[{\"mac\":7}]", "\"mac\" must be" },
 		{ "[{\"ips\":\"10.1.0.2\"}]", "\"ips\" must be" },

@@ -31,7 +31,7 @@ int adopt(const struct join *j, json_t *links, struct qbx_err *err)
 	_cleanup_(cleanup_nl_sockp) struct nl_sock *sock = netns_socket(j->ns, err);
 	struct rtnl_link *nics[NET_LINKS_MAX];
 	size_t n = 0;
-	int rc = sock ? nic_list(sock, nics, &n, err) : -1;
+	int rc = sock ? nic_list(sock, nics, NET_LINKS_MAX, &n, err) : -1;
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = adopt_one(j, sock, nics[i], links, err);

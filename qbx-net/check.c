@@ -22,6 +22,13 @@ static void check_plugins(const struct join *j, size_t i, json_t *found)
 	}
 }
 
+/* What sync has put something else in the place of. */
+static void check_rest(const struct attachment *at, json_t *found)
+{
+	if (at->conf.list)
+		differs(found, at->ifname, "is still to be given back, as del does");
+}
+
 static int check_networks(const struct join *j, json_t *found, struct qbx_err *err)
 {
 	const json_t *links = json_object_get(j->lease->net, "links");
@@ -30,6 +37,10 @@ static int check_networks(const struct join *j, json_t *found, struct qbx_err *e
 	if (!sock)
 		return -1;
 	for (size_t i = 0; i < j->lease->nnets; i++) {
+		if (i >= json_array_size(links)) {
+			check_rest(&j->lease->nets[i], found);
+			continue;
+		}
 		inspect_network(sock, &j->lease->nets[i], json_array_get(links, i), j->key, found);
 		check_plugins(j, i, found);
 	}

@@ -33,6 +33,7 @@ static int recall_networks(const json_t *doc, struct lease *l, struct qbx_err *e
 		if (!ifname || strlen(ifname) >= IFNAMSIZ)
 			return err_code(err, EX_DATAERR, "net.links: no \"ifname\"");
 		l->nnets = i + 1 > l->nnets ? i + 1 : l->nnets;
+		l->nets[i].adopted = json_object_get(link, "nic") != NULL;
 		snprintf(l->nets[i].ifname, IFNAMSIZ, "%s", ifname);
 		l->nets[i].wanted =
 			network ? network : json_string_value(json_object_get(net, "cni"));
@@ -71,7 +72,7 @@ static int recall_configured(const struct config *cfg, const json_t *doc, struct
 	for (size_t i = 0; i < l->nnets; i++) {
 		struct attachment *at = &l->nets[i];
 
-		if (l->given)
+		if (l->given || at->adopted)
 			continue;
 		if (conf_find(cfg, at->wanted ? at->wanted : cfg->cni_network, &at->conf, err) < 0)
 			return -1;

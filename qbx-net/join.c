@@ -127,21 +127,14 @@ int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
 	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
 	char mac[18];
 
-	if (!nic)
+	if (!nic || nic_fits(nic, err) < 0)
 		return -1;
-	if (!link_mac(nic, mac)[0])
-		return err_code(err, EX_UNAVAILABLE, "%s is no Ethernet interface", at->ifname);
-	if (rtnl_link_get_flags(nic) & IFF_NOARP) {
-		err_code(err, EX_UNAVAILABLE, "%s does no ARP, so a guest could not find anybody",
-			 at->ifname);
-		return err_hint(err, "ipvlan can be used in mode l2 only");
-	}
 	if (name_tap(j, i, sock, err) < 0)
 		return -1;
 	tap = tap_create(j->ns, sock, at->tap, rtnl_link_get_mtu(nic), err);
 	if (!tap || redirect_pair(sock, nic, tap, err) < 0)
 		return -1;
-	if (json_object_set_new(link, "mac", json_string(mac)) < 0)
+	if (json_object_set_new(link, "mac", json_string(link_mac(nic, mac))) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	return describe(link, at, tap, err);
 }

@@ -46,17 +46,20 @@ static int copy_name(char to[IFNAMSIZ], const char *name, struct qbx_err *err)
 
 static int attachment_from_json(struct attachment *at, const json_t *j, struct qbx_err *err)
 {
-	const char *ifname, *name = NULL, *tap = "", *conf_path = "", *version = NULL;
+	const char *ifname, *name = NULL, *tap = "", *nic = "", *conf_path = "", *version = NULL;
 	json_t *list = NULL, *caps = NULL, *args = NULL, *result = NULL;
 	json_int_t started;
 	json_error_t je;
 
 	if (json_unpack_ex((json_t *)j, &je, 0,
-			   "{s:s, s?s, s?s, s?s, s?s, s?o, s:I, s?o, s?o, s?o}", "ifname", &ifname,
-			   "name", &name, "tap", &tap, "version", &version, "conf_path", &conf_path,
-			   "conf", &list, "started", &started, "caps", &caps, "args", &args,
-			   "result", &result) < 0)
+			   "{s:s, s?s, s?s, s?s, s?s, s?s, s?o, s:I, s?o, s?o, s?o}", "ifname",
+			   &ifname, "name", &name, "tap", &tap, "nic", &nic, "version", &version,
+			   "conf_path", &conf_path, "conf", &list, "started", &started, "caps",
+			   &caps, "args", &args, "result", &result) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
+	if (strlen(nic) >= sizeof(at->nic))
+		return err_code(err, EX_DATAERR, "\"nic\" is no MAC");
+	snprintf(at->nic, sizeof(at->nic), "%s", nic);
 	if (copy_name(at->ifname, ifname, err) < 0 ||
 	    copy_name(at->name, name ? name : ifname, err) < 0 ||
 	    copy_name(at->tap, tap, err) < 0 ||
@@ -78,9 +81,9 @@ static int nets_from_json(struct lease *l, const json_t *nets, struct qbx_err *e
 	json_t *j;
 	size_t i;
 
-	if (!json_is_array(nets) || json_array_size(nets) > NET_LINKS_MAX)
+	if (!json_is_array(nets) || json_array_size(nets) > NET_ATTACHED_MAX)
 		return err_code(err, EX_DATAERR, "\"networks\" must be an array of at most %u",
-				NET_LINKS_MAX);
+				NET_ATTACHED_MAX);
 	json_array_foreach ((json_t *)nets, i, j)
 		if (attachment_from_json(&l->nets[l->nnets++], j, err) < 0)
 			return -1;
@@ -168,11 +171,11 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 
 static json_t *attachment_to_json(const struct attachment *at)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*, s:s, s:O*, s:I, s:O*, s:O*, s:O*}", "ifname",
-			 at->ifname, "name", at->name, "tap", at->tap, "version", at->conf.version,
-			 "conf_path", at->conf.path, "conf", at->conf.list, "started",
-			 (json_int_t)at->started, "caps", at->caps, "args", at->args, "result",
-			 at->result);
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:O*, s:I, s:O*, s:O*, s:O*}", "ifname",
+			 at->ifname, "name", at->name, "tap", at->tap, "nic",
+			 at->nic[0] ? at->nic : NULL, "version", at->conf.version, "conf_path",
+			 at->conf.path, "conf", at->conf.list, "started", (json_int_t)at->started,
+			 "caps", at->caps, "args", at->args, "result", at->result);
 }
 
 static json_t *given_to_json(const struct lease *l)

@@ -20,8 +20,9 @@ static const struct cli_opt opts[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
-static const struct cli_verb *const verbs[] = { &verb_add,  &verb_del, &verb_check, &verb_status,
-						&verb_list, &verb_gc,  &verb_ready, NULL };
+static const struct cli_verb *const verbs[] = { &verb_add,    &verb_del,  &verb_check,
+						&verb_status, &verb_list, &verb_gc,
+						&verb_ready,  &verb_sync, NULL };
 
 static const struct cli_program program = {
 	.name = "qbx-net",

@@ -32,9 +32,10 @@
 #include "proc.h"
 #include "step.h"
 
-#define NET_LINKS_MAX 4u       /* networks of a box: as many as qbx-vm gives a guest interfaces */
-#define NET_ROUTES_MAX 64u     /* of an interface: as many as qbx-vm tells a guest */
-#define NETNS_DIR "/run/netns" /* where ip-netns(8) and others look */
+#define NET_LINKS_MAX 4u /* networks of a box: as many as qbx-vm gives a guest interfaces */
+#define NET_ATTACHED_MAX (2 * NET_LINKS_MAX) /* in a lease: what is new, and what it replaces */
+#define NET_ROUTES_MAX 64u		     /* of an interface: as many as qbx-vm tells a guest */
+#define NETNS_DIR "/run/netns"		     /* where ip-netns(8) and others look */
 #define NETNS_PATH_MAX (sizeof(NETNS_DIR "/") + BOX_KEY_MAX)
 
 /* main.c */
@@ -52,7 +53,7 @@ int net_plugin_timeout(struct qbx_err *err) _must_check_;
 
 /* Each in a file of its name. */
 extern const struct cli_verb verb_add, verb_check, verb_del, verb_gc, verb_list, verb_ready,
-	verb_status;
+	verb_status, verb_sync;
 
 /* conf.c */
 
@@ -110,11 +111,13 @@ struct attachment {
 	char ifname[IFNAMSIZ]; /* of what the chain makes (CNI_IFNAME), or we adopt */
 	char name[IFNAMSIZ];   /* in the guest */
 	char tap[IFNAMSIZ];    /* there may be a TAP of ours of this name; "": not yet */
-	json_t *caps, *args;   /* capability arguments, CNI_ARGS: objects, or NULL; owned */
-	struct conf conf;      /* as it was at add; list NULL: an interface that was adopted */
-	size_t started;	       /* this many plugins of the chain may have run */
-	unsigned undone;       /* set of plugins whose DEL has succeeded; not written down */
-	json_t *result;	       /* of the last that finished, or NULL; owned */
+	char nic[18]; /* MAC that the VM was booted with at that TAP; "": that of the interface */
+	bool adopted; /* somebody else\'s, as a document says; not written down */
+	json_t *caps, *args; /* capability arguments, CNI_ARGS: objects, or NULL; owned */
+	struct conf conf;    /* as it was at add; list NULL: an interface that was adopted */
+	size_t started;	     /* this many plugins of the chain may have run */
+	unsigned undone;     /* set of plugins whose DEL has succeeded; not written down */
+	json_t *result;	     /* of the last that finished, or NULL; owned */
 };
 
 /** attachment_free() - also fit for _cleanup_(attachment_free). */
@@ -274,7 +277,7 @@ struct lease {
 	bool standin; /* it is one of standin.c by now */
 	char *given;  /* path of one that somebody else has made and filled, or NULL; owned */
 	struct netns_id given_id;
-	struct attachment nets[NET_LINKS_MAX];
+	struct attachment nets[NET_ATTACHED_MAX];
 	size_t nnets;
 	struct proc_id owner; /* the process it is made for; pid 0: none */
 	json_t *net;	      /* what add answered, or NULL while it had not; owned */
@@ -526,13 +529,16 @@ int adopt(const struct join *j, json_t *links, struct qbx_err *err) _must_check_
 
 /**
  * nic_list() - the interfaces of a namespace that a guest can take the place of, by name
- * @nics: room for NET_LINKS_MAX; nic_put()
+ * @nics: room for @max; nic_put()
  * @n: how many there are
  * Return: 0, or -1 with @err, also when there are more.
  */
-int nic_list(struct nl_sock *sock, struct rtnl_link **nics, size_t *n,
+int nic_list(struct nl_sock *sock, struct rtnl_link **nics, size_t max, size_t *n,
 	     struct qbx_err *err) _must_check_;
 void nic_put(struct rtnl_link **nics, size_t *n);
+
+/** nic_fits() - is it of Ethernet, and does it do ARP? Return: 0, or -1 with @err. */
+int nic_fits(struct rtnl_link *nic, struct qbx_err *err) _must_check_;
 
 /**
  * nic_describe() - what is configured on one
@@ -596,9 +602,16 @@ void standin_dress(int ns, const struct attachment *at, const char *key, size_t 
  */
 int undo(const struct join *with, struct qbx_err *err) _must_check_;
 
+/**
+ * undo_chain() - give back what the chain of the @i-th network made, and its cache entry
+ * The lease is not written. Return: 0, or -1 with @err: what is first of several; others are said.
+ */
+int undo_chain(const struct join *j, size_t i, struct qbx_err *err) _must_check_;
+
 /* plan.c: --dry-run */
 int plan_add(const struct join *j, struct qbx_err *err) _must_check_;
 int plan_del(const struct join *j, struct qbx_err *err) _must_check_;
+int plan_sync(const struct join *j, const json_t *links, struct qbx_err *err) _must_check_;
 int plan_gc(const struct conf *conf, size_t i, const json_t *valid, const struct config *cfg,
 	    struct qbx_err *err) _must_check_;
 

@@ -47,7 +47,8 @@ static int by_name(const void *a, const void *b)
 			  rtnl_link_get_name(*(struct rtnl_link *const *)b));
 }
 
-int nic_list(struct nl_sock *sock, struct rtnl_link **nics, size_t *n, struct qbx_err *err)
+int nic_list(struct nl_sock *sock, struct rtnl_link **nics, size_t max, size_t *n,
+	     struct qbx_err *err)
 {
 	_cleanup_(cleanup_nl_cachep) struct nl_cache *all = NULL;
 
@@ -59,10 +60,9 @@ int nic_list(struct nl_sock *sock, struct rtnl_link **nics, size_t *n, struct qb
 
 		if (!is_nic(l))
 			continue;
-		if (*n == NET_LINKS_MAX) {
+		if (*n == max) {
 			nic_put(nics, n);
-			return err_code(err, EX_UNAVAILABLE, "more than %u interfaces",
-					NET_LINKS_MAX);
+			return err_code(err, EX_UNAVAILABLE, "more than %zu interfaces", max);
 		}
 		nl_object_get(o);
 		nics[(*n)++] = l;
@@ -75,6 +75,19 @@ void nic_put(struct rtnl_link **nics, size_t *n)
 {
 	while (*n > 0)
 		rtnl_link_put(nics[--*n]);
+}
+
+int nic_fits(struct rtnl_link *nic, struct qbx_err *err)
+{
+	const char *name = rtnl_link_get_name(nic);
+	char mac[18];
+
+	if (!link_mac(nic, mac)[0])
+		return err_code(err, EX_UNAVAILABLE, "%s is no Ethernet interface", name);
+	if (!(rtnl_link_get_flags(nic) & IFF_NOARP))
+		return 0;
+	err_code(err, EX_UNAVAILABLE, "%s does no ARP, so a guest could not find anybody", name);
+	return err_hint(err, "ipvlan can be used in mode l2 only");
 }
 
 /* ---- addresses ---- */

@@ -42,12 +42,13 @@ static int print_call(const struct chain *chain, size_t i, const char *command, 
 	return 0;
 }
 
-static void print_redirect(const char *netns, const char *from, const char *to)
+/* @in: the command that enters the namespace */
+static void print_redirect(const char *in, const char *from, const char *to)
 {
-	printf("ip netns exec %s tc qdisc add dev %s ingress\n", netns, from);
-	printf("ip netns exec %s tc filter add dev %s parent ffff: protocol all prio 1 "
+	printf("%s tc qdisc add dev %s ingress\n", in, from);
+	printf("%s tc filter add dev %s parent ffff: protocol all prio 1 "
 	       "u32 match u32 0 0 action mirred egress redirect dev %s\n",
-	       netns, from, to);
+	       in, from, to);
 }
 
 static int finish(struct qbx_err *err)
@@ -60,8 +61,9 @@ static int plan_network(const struct join *j, size_t i, struct qbx_err *err)
 	const struct attachment *at = &j->lease->nets[i];
 	const struct chain chain = join_chain(j, i);
 	const char *ns = j->key;
-	char tap[IFNAMSIZ];
+	char tap[IFNAMSIZ], in[BOX_KEY_MAX + 16];
 
+	snprintf(in, sizeof(in), "ip netns exec %s", ns);
 	snprintf(tap, sizeof(tap), "tap%u", (unsigned)i);
 	printf("# network %s, CNI %s, of %s; each result is the next one's prevResult\n",
 	       at->conf.name, at->conf.version, at->conf.path);
@@ -73,8 +75,8 @@ static int plan_network(const struct join *j, size_t i, struct qbx_err *err)
 	printf("# unless the chain made a TAP itself\n");
 	printf("ip netns exec %s ip tuntap add dev %s mode tap vnet_hdr\n", ns, tap);
 	printf("ip -n %s link set %s addrgenmode none mtu MTU-OF-%s up\n", ns, tap, at->ifname);
-	print_redirect(ns, at->ifname, tap);
-	print_redirect(ns, tap, at->ifname);
+	print_redirect(in, at->ifname, tap);
+	print_redirect(in, tap, at->ifname);
 	return 0;
 }
 
@@ -93,30 +95,70 @@ int plan_add(const struct join *j, struct qbx_err *err)
 	return finish(err);
 }
 
+/* What the chain of the @i-th network made. */
+static int plan_undo(const struct join *j, size_t i, struct qbx_err *err)
+{
+	const struct chain chain = join_chain(j, i);
+	const struct attachment *at = chain.at;
+
+	if (!at->conf.list)
+		return 0;
+	for (size_t p = at->started; p-- > 0;)
+		if (print_call(&chain, p, "DEL", at->result, err) < 0)
+			return -1;
+	printf("rm -f %s/results/%s-%s-%s\n", j->cfg->cni_cache_dir, at->conf.name, j->key,
+	       at->ifname);
+	return 0;
+}
+
 int plan_del(const struct join *j, struct qbx_err *err)
 {
 	for (size_t i = j->lease->nnets; i-- > 0;) {
 		const struct attachment *at = &j->lease->nets[i];
 
 		if (!at->conf.list) {
-			printf("nsenter --net=%s ip link del %s\n"
-			       "nsenter --net=%s tc qdisc del dev %s ingress\n",
-			       j->path, at->tap, j->path, at->ifname);
+			printf("nsenter --net=%s ip link del %s\n", j->path, at->tap);
+			if (at->ifname[0])
+				printf("nsenter --net=%s tc qdisc del dev %s ingress\n", j->path,
+				       at->ifname);
 			continue;
 		}
-		const struct chain chain = join_chain(j, i);
-
 		if (at->tap[0])
 			printf("ip -n %s link del %s\n", j->key, at->tap);
-		for (size_t p = at->started; p-- > 0;)
-			if (print_call(&chain, p, "DEL", at->result, err) < 0)
-				return -1;
-		printf("rm -f %s/results/%s-%s-%s\n", j->cfg->cni_cache_dir, at->conf.name, j->key,
-		       at->ifname);
+		if (plan_undo(j, i, err) < 0)
+			return -1;
 	}
 	if (j->lease->owned)
 		printf("ip netns del %s\n", j->key);
 	printf("rm -f %s/leases/%s.json\n", j->cfg->state_dir, j->key);
+	return finish(err);
+}
+
+static void plan_adopted(const char *in, const json_t *link)
+{
+	const char *nic = json_string_value(json_object_get(link, "ifname"));
+	const char *tap = json_string_value(json_object_get(link, "tap"));
+
+	printf("%s ip link set %s mtu %lld\n", in, tap,
+	       (long long)json_integer_value(json_object_get(link, "mtu")));
+	printf("%s tc qdisc del dev %s ingress\n", in, tap);
+	print_redirect(in, nic, tap);
+	print_redirect(in, tap, nic);
+}
+
+int plan_sync(const struct join *j, const json_t *links, struct qbx_err *err)
+{
+	char in[PATH_MAX + 16];
+	json_t *link;
+	size_t i;
+
+	snprintf(in, sizeof(in), "nsenter --net=%s", j->path);
+	printf("# lease %s/leases/%s.json\n", j->cfg->state_dir, j->key);
+	json_array_foreach ((json_t *)links, i, link)
+		plan_adopted(in, link);
+	for (i = j->lease->nnets; i-- > 0;)
+		if (plan_undo(j, i, err) < 0)
+			return -1;
 	return finish(err);
 }
 

@@ -125,6 +125,7 @@ int redirect_remove(struct nl_sock *sock, const char *from, struct qbx_err *err)
 	rtnl_tc_set_parent(TC_CAST(q), TC_H_INGRESS);
 	rtnl_tc_set_handle(TC_CAST(q), INGRESS_HANDLE);
 	rc = rtnl_qdisc_delete(sock, q);
+	step("unredirected", from);
 	if (rc == 0 || rc == -NLE_OBJ_NOTFOUND || rc == -NLE_INVAL)
 		return 0;
 	return err_code(err, EX_UNAVAILABLE, "redirect %s no more: %s", from, nl_geterror(rc));

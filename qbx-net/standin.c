@@ -88,6 +88,7 @@ int standin_create(const struct config *cfg, const char *key, const char *path, 
 		return -1;
 	}
 	for (size_t i = 0; i < l->nnets; i++)
-		standin_dress(ns, &l->nets[i], key, 0, SIZE_MAX / 2);
+		if (l->nets[i].conf.list)
+			standin_dress(ns, &l->nets[i], key, 0, SIZE_MAX / 2);
 	return take_fd(&ns);
 }

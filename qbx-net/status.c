@@ -5,29 +5,16 @@
 
 #include "net.h"
 
-/* The guest's interface of that name in what add answered, or NULL. */
-static json_t *link_of(const struct lease *l, const char *wanted)
-{
-	json_t *links = json_object_get(l->net, "links"), *link;
-	size_t i;
-
-	json_array_foreach (links, i, link) {
-		const char *name = json_string_value(json_object_get(link, "name"));
-
-		if (name && !strcmp(name, wanted))
-			return link;
-	}
-	return NULL;
-}
-
 static json_t *networks(const struct lease *l)
 {
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < l->nnets; i++) {
 		const struct attachment *at = &l->nets[i];
-		json_t *link = link_of(l, at->name);
+		json_t *link = json_array_get(json_object_get(l->net, "links"), i);
 
+		if (!at->ifname[0]) /* a TAP that sync found nothing for */
+			continue;
 		json_array_append_new(all, json_pack("{s:s*, s:s, s:O*, s:O*, s:O*}", "name",
 						     at->conf.name, "ifname", at->ifname, "tap",
 						     json_object_get(link, "tap"), "mac",

@@ -55,6 +55,8 @@ static int undo_tap(int ns, const struct attachment *at, struct qbx_err *err)
 		return -1;
 	if (at->conf.list)
 		return 0;
+	if (!at->ifname[0]) /* none was left for it */
+		return 0;
 	sock = netns_socket(ns, err);
 	return sock ? redirect_remove(sock, at->ifname, err) : -1;
 }
@@ -98,6 +100,17 @@ static void undo_network(const struct join *j, size_t i, struct failures *f)
 		note(f, &e);
 }
 
+int undo_chain(const struct join *j, size_t i, struct qbx_err *err)
+{
+	struct failures f = { 0 };
+
+	undo_network(j, i, &f);
+	if (!f.first.code)
+		return 0;
+	*err = f.first;
+	return -1;
+}
+
 static void undo_networks(const struct join *j, struct failures *f)
 {
 	for (size_t i = j->lease->nnets; i-- > 0;)
@@ -125,19 +138,38 @@ static bool may_help_to_repeat(const struct join *j, const struct failures *f)
 	return j->lease->nnets > 1 && j->lease->owned && f->first.code != EX_TEMPFAIL;
 }
 
+/* A stand-in for the namespace. Return: its descriptor, or -1. */
+static int exchange(const struct join *j, struct failures *f)
+{
+	struct qbx_err e = { 0 };
+
+	if (!j->lease->owned || netns_remove(j->path, &e) == 0)
+		return standin_create(j->cfg, j->key, j->path, j->lease);
+	note(f, &e);
+	return -1;
+}
+
 static void repeat(struct join *j, struct failures *f)
 {
 	_cleanup_close_ int ns = -1;
-	struct qbx_err e = { 0 };
 
 	log_debug("%s", f->first.msg);
 	*f = (struct failures){ 0 };
-	if (netns_remove(j->path, &e) < 0)
-		note(f, &e);
-	else
-		ns = standin_create(j->cfg, j->key, j->path, j->lease);
+	ns = exchange(j, f);
 	j->ns = ns;
 	undo_networks(j, f);
+}
+
+/* Has a sync not come to its end? Then there is no telling what its DELs have found already. */
+static bool half_synced(const struct lease *l)
+{
+	bool adopted = false, joined = false;
+
+	for (size_t i = 0; i < l->nnets; i++) {
+		adopted = adopted || !l->nets[i].conf.list;
+		joined = joined || l->nets[i].conf.list;
+	}
+	return adopted && joined;
 }
 
 int undo(const struct join *with, struct qbx_err *err)
@@ -150,9 +182,9 @@ int undo(const struct join *with, struct qbx_err *err)
 	begin(&j);
 	if (ns < 0 && e.sys != ENOENT)
 		note(&f, &e);
-	else if (ns < 0 || j.lease->standin) {
-		cleanup_closep(&ns);
-		ns = standin_create(j.cfg, j.key, j.path, j.lease);
+	else if (ns < 0 || j.lease->standin || (j.lease->owned && half_synced(j.lease))) {
+		close(take_fd(&ns));
+		ns = exchange(&j, &f);
 	}
 	j.ns = ns;
 	undo_networks(&j, &f);

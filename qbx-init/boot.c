@@ -60,8 +60,8 @@ static int check_link(const Link *l, struct qbx_err *err)
 
 	if (!is_ifname(l->name))
 		return bad(err, "interface name", l->name);
-	if (mac_parse(l->mac, mac) < 0)
-		return bad(err, "MAC address", l->mac);
+	if (mac_parse(l->mac, mac) < 0 || (l->set_mac[0] && mac_parse(l->set_mac, mac) < 0))
+		return bad(err, "MAC address", l->set_mac[0] ? l->set_mac : l->mac);
 	if (l->mtu != 0 && (l->mtu < 68 || l->mtu > 65535))
 		return err_code(err, EX_DATAERR, "boot message: MTU %u of %s", l->mtu, l->name);
 	if (l->n_addresses > ADDRESSES_MAX)
@@ -83,24 +83,46 @@ static int check_link(const Link *l, struct qbx_err *err)
 	return 0;
 }
 
-static int check_dns(const Boot *b, struct qbx_err *err)
+static int check_dns(const struct network *net, struct qbx_err *err)
 {
 	struct addr a;
 
-	if (b->n_nameservers > DNS_MAX || b->n_search > DNS_MAX)
+	if (net->n_nameservers > DNS_MAX || net->n_search > DNS_MAX)
 		return too_many(err, "name servers or search domains",
-				b->n_nameservers + b->n_search);
-	for (size_t i = 0; i < b->n_nameservers; i++)
-		if (addr_parse(b->nameservers[i], &a) < 0)
-			return bad(err, "name server", b->nameservers[i]);
-	for (size_t i = 0; i < b->n_search; i++)
-		if (!is_domain(b->search[i], NAME_MAX_LEN))
-			return bad(err, "search domain", b->search[i]);
+				net->n_nameservers + net->n_search);
+	for (size_t i = 0; i < net->n_nameservers; i++)
+		if (addr_parse(net->nameservers[i], &a) < 0)
+			return bad(err, "name server", net->nameservers[i]);
+	for (size_t i = 0; i < net->n_search; i++)
+		if (!is_domain(net->search[i], NAME_MAX_LEN))
+			return bad(err, "search domain", net->search[i]);
 	return 0;
+}
+
+int network_check(const struct network *net, struct qbx_err *err)
+{
+	if (net->n_links > BOOT_LINKS_MAX)
+		return too_many(err, "links", net->n_links);
+	for (size_t i = 0; i < net->n_links; i++)
+		if (check_link(net->links[i], err) < 0)
+			return -1;
+	return check_dns(net, err);
+}
+
+struct network network_of_boot(const Boot *b)
+{
+	return (struct network){ .n_links = b->n_links,
+				 .links = b->links,
+				 .n_nameservers = b->n_nameservers,
+				 .nameservers = b->nameservers,
+				 .n_search = b->n_search,
+				 .search = b->search };
 }
 
 static int check(const Boot *b, struct qbx_err *err)
 {
+	const struct network net = network_of_boot(b);
+
 	if (b->error[0])
 		return err_code(err, EX_NOPERM, "the host refuses this guest: %.500s", b->error);
 	if (b->token.len != GUEST_TOKEN_LEN)
@@ -111,12 +133,7 @@ static int check(const Boot *b, struct qbx_err *err)
 		return too_many(err, "bytes of entropy", b->entropy.len);
 	if (b->hostname[0] && !is_domain(b->hostname, 64))
 		return bad(err, "host name", b->hostname);
-	if (b->n_links > BOOT_LINKS_MAX)
-		return too_many(err, "links", b->n_links);
-	for (size_t i = 0; i < b->n_links; i++)
-		if (check_link(b->links[i], err) < 0)
-			return -1;
-	return check_dns(b, err);
+	return network_check(&net, err);
 }
 
 Boot *boot_parse(const uint8_t *data, size_t len, struct qbx_err *err)

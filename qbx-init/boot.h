@@ -18,7 +18,20 @@ typedef Qemubox__Guest__V1__Link Link;
 typedef Qemubox__Guest__V1__Route Route;
 typedef Qemubox__Guest__V1__Neighbour Neighbour;
 
+/* What a Boot or a SetNetwork says of the network; borrowed from that. */
+struct network {
+	size_t n_links, n_nameservers, n_search;
+	Link *const *links;
+	char *const *nameservers, *const *search;
+};
+
 /* boot.c */
+
+/** network_check() - is it fit to be used? Return: 0, or -1 with @err. */
+int network_check(const struct network *net, struct qbx_err *err) _must_check_;
+
+/** network_of_boot() - the part of a Boot that is the network. */
+struct network network_of_boot(const Boot *boot);
 
 /**
  * boot_parse() - decode a Boot message and check all that is in it
@@ -42,9 +55,15 @@ Boot *hello(unsigned port, struct qbx_err *err) _must_check_;
 /** setup() - clock, entropy, host name, resolv.conf and network, as @boot says */
 int setup(const Boot *boot, struct qbx_err *err) _must_check_;
 
+/** resolv_conf_write() - /etc/resolv.conf of the guest; without servers and domains none */
+int resolv_conf_write(const struct network *net, struct qbx_err *err) _must_check_;
+
 /* net.c */
 
 /** net_setup() - lo, and each link by its MAC address: name, MTU, addresses, neighbours, routes, up */
-int net_setup(const Boot *boot, struct qbx_err *err) _must_check_;
+int net_setup(const struct network *net, struct qbx_err *err) _must_check_;
+
+/** net_change() - the same once more, instead of what was: what is not told of is taken away */
+int net_change(const struct network *net, struct qbx_err *err) _must_check_;
 
 #endif

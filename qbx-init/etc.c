@@ -73,6 +73,17 @@ static void name_of(const json_t *spec, char *name, size_t size)
 	name[strcspn(name, " \t\n#")] = '\0';
 }
 
+/* In place: by then it may be mounted. */
+static int put(int dir, const char *file, const char *text, size_t len, struct qbx_err *err)
+{
+	_cleanup_close_ int fd =
+		openat(dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0 || io_write_all(fd, text, len) < 0)
+		return err_sys(err, errno, "write %s", file);
+	return 0;
+}
+
 /* A line for an address that others reach the container at. */
 static void add_host(FILE *f, const struct ifaddrs *a, const char *name)
 {
@@ -114,7 +125,7 @@ static int write_hosts(int dir, const char *name, struct qbx_err *err)
 	freeifaddrs(all);
 	if (fclose(f) != 0)
 		return err_sys(err, errno, "write hosts");
-	return io_write_file(dir, "hosts", 0644, text, len, err);
+	return put(dir, "hosts", text, len, err);
 }
 
 static int write_hostname(int dir, const char *name, struct qbx_err *err)
@@ -122,7 +133,7 @@ static int write_hostname(int dir, const char *name, struct qbx_err *err)
 	char line[HOST_NAME_MAX + 2];
 	int n = snprintf(line, sizeof(line), "%s\n", name);
 
-	return io_write_file(dir, "hostname", 0644, line, (size_t)n, err);
+	return put(dir, "hostname", line, (size_t)n, err);
 }
 
 /* Without name servers the image's own is as good as any. */
@@ -135,7 +146,7 @@ static int write_resolv_conf(int dir, struct qbx_err *err)
 		return 0;
 	if (io_read_file(AT_FDCWD, RESOLV_CONF, 65536, &text, &len, err) < 0)
 		return -1;
-	return io_write_file(dir, "resolv.conf", 0644, text, len, err);
+	return put(dir, "resolv.conf", text, len, err);
 }
 
 /* ---- where they go ---- */
@@ -183,6 +194,23 @@ static int add_mounts(const char *dir, int etc, json_t *mounts, struct qbx_err *
 		    add_mount(mounts, dir, paths[i], err) < 0)
 			return -1;
 	return 0;
+}
+
+int etc_refresh(const char *dir, struct qbx_err *err)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_close_ int etc = -1;
+	char path[PATH_MAX];
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	etc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (etc < 0)
+		return err_sys(err, errno, "open %s", path);
+	if (io_read_file(etc, "hostname", HOST_NAME_MAX + 2, &name, &len, err) < 0)
+		return -1;
+	name[strcspn(name, "\n")] = '\0';
+	return write_hosts(etc, name, err) < 0 ? -1 : write_resolv_conf(etc, err);
 }
 
 int etc_mount(const char *dir, json_t *spec, struct qbx_err *err)

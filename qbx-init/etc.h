@@ -18,6 +18,9 @@
  */
 int etc_mount(const char *dir, json_t *spec, struct qbx_err *err) _must_check_;
 
+/** etc_refresh() - write them again, in place, as the network is now. @dir: the bundle. */
+int etc_refresh(const char *dir, struct qbx_err *err) _must_check_;
+
 /** etc_covered() - does one of @mounts put something of its own on @path, or on a directory above? */
 bool etc_covered(const json_t *mounts, const char *path);
 

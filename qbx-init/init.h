@@ -37,7 +37,7 @@ struct vm {
 	struct visitor *visitors; /* door.c: connections that have yet to show the token */
 	struct parked *parked;	  /* door.c: streams that wait for their container */
 	unsigned nvisitors, nparked, nconns;
-	struct watch *doors[2]; /* door.c: the ports' */
+	struct watch *doors[2];	      /* door.c: the ports' */
 	struct container *containers; /* container.c */
 	struct exec *exec_queue;      /* exec.c: those that are to be started, in turn */
 	unsigned nstarting;	      /* exec.c: that crun is working for */

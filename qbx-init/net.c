@@ -2,6 +2,7 @@
 /* net.c - the guest's interfaces, through rtnetlink(7) */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
@@ -69,18 +70,30 @@ static int perform(int nl, struct request *r)
 	return e->error ? -1 : 0;
 }
 
-static int set_link(int nl, unsigned index, const char *name, unsigned mtu, bool up)
+/* What becomes of an interface; what is not set stays. */
+struct change {
+	const char *name;
+	unsigned mtu;
+	const uint8_t *mac;
+	bool up, down;
+};
+
+static int set_link(int nl, unsigned index, const struct change *to)
 {
 	struct request r;
 
 	request_init(&r, RTM_NEWLINK, 0, sizeof(r.link));
 	r.link.ifi_index = (int)index;
-	if (up)
-		r.link.ifi_flags = r.link.ifi_change = IFF_UP;
-	if (name)
-		add_attribute(&r, IFLA_IFNAME, name, strlen(name) + 1);
-	if (mtu)
-		add_attribute(&r, IFLA_MTU, &mtu, sizeof(mtu));
+	if (to->up || to->down)
+		r.link.ifi_change = IFF_UP;
+	if (to->up)
+		r.link.ifi_flags = IFF_UP;
+	if (to->name)
+		add_attribute(&r, IFLA_IFNAME, to->name, strlen(to->name) + 1);
+	if (to->mtu)
+		add_attribute(&r, IFLA_MTU, &to->mtu, sizeof(to->mtu));
+	if (to->mac)
+		add_attribute(&r, IFLA_ADDRESS, to->mac, MAC_LEN);
 	return perform(nl, &r);
 }
 
@@ -190,12 +203,18 @@ static int add_routes(int nl, unsigned index, const Link *l, bool with_gw, struc
 
 static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
 {
-	if (set_link(nl, index, l->name, l->mtu, false) < 0)
-		return err_sys(err, errno, "set name and MTU %u of interface %s", l->mtu, l->name);
+	uint8_t mac[MAC_LEN];
+	const struct change to = { .name = l->name,
+				   .mtu = l->mtu,
+				   .mac = mac_parse(l->set_mac, mac) == 0 ? mac : NULL };
+
+	if (set_link(nl, index, &to) < 0)
+		return err_sys(err, errno, "set name, MTU %u and address %s of interface %s",
+			       l->mtu, l->set_mac[0] ? l->set_mac : l->mac, l->name);
 	for (size_t i = 0; i < l->n_addresses; i++)
 		if (add_address(nl, index, l->addresses[i]) < 0)
 			return err_sys(err, errno, "address %s on %s", l->addresses[i], l->name);
-	if (set_link(nl, index, NULL, 0, true) < 0)
+	if (set_link(nl, index, &(struct change){ .up = true }) < 0)
 		return err_sys(err, errno, "set interface %s up", l->name);
 	for (size_t i = 0; i < l->n_neighbours; i++)
 		if (add_neighbour(nl, index, l->neighbours[i]) < 0)
@@ -207,42 +226,109 @@ static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
 }
 
 /* Find every NIC, and give it a name that no other one is about to be given. */
-static int find_all(int nl, const Boot *boot, unsigned *indexes, struct qbx_err *err)
+static int find_all(int nl, const struct network *net, unsigned *indexes, struct qbx_err *err)
 {
 	uint8_t mac[MAC_LEN];
 	char aside[IFNAMSIZ];
 
-	for (size_t i = 0; i < boot->n_links; i++) {
-		const Link *l = boot->links[i];
+	for (size_t i = 0; i < net->n_links; i++) {
+		const Link *l = net->links[i];
 
 		if (mac_parse(l->mac, mac) < 0)
 			BUG("MAC address was not checked");
 		indexes[i] = find_nic(mac);
+		if (!indexes[i] && mac_parse(l->set_mac, mac) == 0) /* it has that already */
+			indexes[i] = find_nic(mac);
 		if (!indexes[i])
 			return err_code(err, EX_UNAVAILABLE,
 					"no network interface has the address %s", l->mac);
-		if (boot->n_links == 1)
+		if (net->n_links == 1)
 			break;
 		snprintf(aside, sizeof(aside), "qbx%u", indexes[i]);
-		if (set_link(nl, indexes[i], aside, 0, false) < 0)
+		if (set_link(nl, indexes[i], &(struct change){ .name = aside }) < 0)
 			return err_sys(err, errno, "rename interface %s", l->name);
 	}
 	return 0;
 }
 
-int net_setup(const Boot *boot, struct qbx_err *err)
+int net_setup(const struct network *net, struct qbx_err *err)
 {
 	_cleanup_close_ int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	unsigned indexes[BOOT_LINKS_MAX] = { 0 };
 
 	if (nl < 0)
 		return err_sys(err, errno, "open rtnetlink");
-	if (set_link(nl, if_nametoindex("lo"), NULL, 0, true) < 0)
+	if (set_link(nl, if_nametoindex("lo"), &(struct change){ .up = true }) < 0)
 		return err_sys(err, errno, "set interface lo up");
-	if (find_all(nl, boot, indexes, err) < 0)
+	if (find_all(nl, net, indexes, err) < 0)
 		return -1;
-	for (size_t i = 0; i < boot->n_links; i++)
-		if (set_up(nl, indexes[i], boot->links[i], err) < 0)
+	for (size_t i = 0; i < net->n_links; i++)
+		if (set_up(nl, indexes[i], net->links[i], err) < 0)
 			return -1;
 	return 0;
+}
+
+/* ---- another network ---- */
+
+static int remove_address(int nl, unsigned index, const struct ifaddrs *a)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a->ifa_addr;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)a->ifa_addr;
+	bool six = a->ifa_addr->sa_family == AF_INET6;
+	const uint8_t *bytes = six ? in6->sin6_addr.s6_addr : (const uint8_t *)&in->sin_addr;
+	const uint8_t *mask =
+		six ? ((const struct sockaddr_in6 *)a->ifa_netmask)->sin6_addr.s6_addr
+		    : (const uint8_t *)&((const struct sockaddr_in *)a->ifa_netmask)->sin_addr;
+	size_t len = six ? 16 : 4;
+	struct request r;
+
+	request_init(&r, RTM_DELADDR, 0, sizeof(r.addr));
+	r.addr.ifa_family = (uint8_t)a->ifa_addr->sa_family;
+	r.addr.ifa_index = index;
+	for (size_t i = 0; i < len; i++)
+		r.addr.ifa_prefixlen += (uint8_t)__builtin_popcount(mask[i]);
+	add_attribute(&r, IFA_LOCAL, bytes, len);
+	return perform(nl, &r);
+}
+
+/* Routes and neighbours go when an interface goes down, addresses of IPv4 do not. */
+static int clear_link(int nl, const char *name, struct qbx_err *err)
+{
+	unsigned index = if_nametoindex(name);
+	struct ifaddrs *all;
+	int rc = 0;
+
+	if (set_link(nl, index, &(struct change){ .down = true }) < 0)
+		return err_sys(err, errno, "set interface %s down", name);
+	if (getifaddrs(&all) < 0)
+		return err_sys(err, errno, "list addresses");
+	for (const struct ifaddrs *a = all; a && rc == 0; a = a->ifa_next)
+		if (a->ifa_addr && a->ifa_netmask && !strcmp(a->ifa_name, name) &&
+		    (a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
+		    remove_address(nl, index, a) < 0 && errno != EADDRNOTAVAIL)
+			rc = err_sys(err, errno, "take the addresses of %s", name);
+	freeifaddrs(all);
+	return rc;
+}
+
+static int clear_all(int nl, struct qbx_err *err)
+{
+	struct if_nameindex *all = if_nameindex();
+	int rc = 0;
+
+	for (struct if_nameindex *i = all; i && i->if_index && rc == 0; i++)
+		if (strcmp(i->if_name, "lo") != 0)
+			rc = clear_link(nl, i->if_name, err);
+	if (all)
+		if_freenameindex(all);
+	return rc;
+}
+
+int net_change(const struct network *net, struct qbx_err *err)
+{
+	_cleanup_close_ int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (nl < 0)
+		return err_sys(err, errno, "open rtnetlink");
+	return clear_all(nl, err) < 0 ? -1 : net_setup(net, err);
 }

@@ -6,9 +6,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "boot.h"
 #include "io.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
 
 static int set_clock(int64_t ns, struct qbx_err *err)
 {
@@ -45,34 +48,38 @@ static int set_hostname(const char *name, struct qbx_err *err)
 	return 0;
 }
 
-static int write_resolv_conf(const Boot *b, struct qbx_err *err)
+int resolv_conf_write(const struct network *net, struct qbx_err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	FILE *f;
 	size_t len;
 
-	if (b->n_nameservers == 0 && b->n_search == 0)
-		return 0;
+	if (net->n_nameservers == 0 && net->n_search == 0)
+		return unlink(RESOLV_CONF) < 0 && errno != ENOENT
+			       ? err_sys(err, errno, "remove " RESOLV_CONF)
+			       : 0;
 	f = open_memstream(&text, &len);
 	if (!f)
-		return err_sys(err, errno, "write /etc/resolv.conf");
-	for (size_t i = 0; i < b->n_nameservers; i++)
-		fprintf(f, "nameserver %s\n", b->nameservers[i]);
-	if (b->n_search)
+		return err_sys(err, errno, "write " RESOLV_CONF);
+	for (size_t i = 0; i < net->n_nameservers; i++)
+		fprintf(f, "nameserver %s\n", net->nameservers[i]);
+	if (net->n_search)
 		fputs("search", f);
-	for (size_t i = 0; i < b->n_search; i++)
-		fprintf(f, " %s", b->search[i]);
-	if (b->n_search)
+	for (size_t i = 0; i < net->n_search; i++)
+		fprintf(f, " %s", net->search[i]);
+	if (net->n_search)
 		fputc('\n', f);
 	if (fclose(f) != 0)
-		return err_sys(err, errno, "write /etc/resolv.conf");
-	return io_write_file(AT_FDCWD, "/etc/resolv.conf", 0644, text, len, err);
+		return err_sys(err, errno, "write " RESOLV_CONF);
+	return io_write_file(AT_FDCWD, RESOLV_CONF, 0644, text, len, err);
 }
 
 int setup(const Boot *boot, struct qbx_err *err)
 {
+	const struct network net = network_of_boot(boot);
+
 	if (set_clock(boot->time_ns, err) < 0 || add_entropy(&boot->entropy, err) < 0 ||
-	    set_hostname(boot->hostname, err) < 0 || write_resolv_conf(boot, err) < 0)
+	    set_hostname(boot->hostname, err) < 0 || resolv_conf_write(&net, err) < 0)
 		return -1;
-	return net_setup(boot, err);
+	return net_setup(&net, err);
 }

@@ -11,6 +11,7 @@
 #include "exec.h"
 #include "guest.pb-c.h"
 #include "metrics.h"
+#include "network.h"
 #include "oom.h"
 #include "pause.h"
 #include "stats.h"
@@ -351,6 +352,7 @@ const struct ttrpc_method task_methods[] = {
 	GUEST("AdjustClock", adjust_clock_request, clock_adjust_handle),
 	GUEST("AwaitOom", await_oom_request, oom_handle),
 	GUEST("Stats", stats_request, stats_handle),
+	GUEST("SetNetwork", set_network_request, network_handle),
 	GUEST("SetCpus", set_cpus_request, cpus_handle),
 	{ NULL, NULL, NULL, NULL },
 };

@@ -135,6 +135,7 @@ static Qemubox__Guest__V1__Link *make_link(json_t *o)
 	qemubox__guest__v1__link__init(l);
 	l->name = string(o, "name");
 	l->mac = string(o, "mac");
+	l->set_mac = string(o, "set_mac");
 	l->mtu = (uint32_t)json_integer_value(json_object_get(o, "mtu"));
 	l->n_addresses = strings(o, "addresses", &l->addresses);
 	l->n_routes = json_array_size(list);
@@ -157,15 +158,25 @@ static Qemubox__Guest__V1__Link *make_link(json_t *o)
 	return l;
 }
 
+/* All links of a message. */
+static size_t make_links(json_t *o, Qemubox__Guest__V1__Link ***links)
+{
+	json_t *list = json_object_get(o, "links"), *item;
+	size_t i;
+
+	*links = calloc(json_array_size(list) + 1, sizeof(void *));
+	json_array_foreach (list, i, item)
+		(*links)[i] = make_link(item);
+	return json_array_size(list);
+}
+
 /* A boot message out of JSON of the same field names, with a fresh token. */
 static void send_boot(int fd, json_t *o, uint8_t token[GUEST_TOKEN_LEN])
 {
 	Qemubox__Guest__V1__Boot b = QEMUBOX__GUEST__V1__BOOT__INIT;
-	json_t *links = json_object_get(o, "links"), *item;
 	uint8_t entropy[64], *buf;
 	struct timespec now;
 	uint32_t len;
-	size_t i;
 
 	if (getrandom(token, GUEST_TOKEN_LEN, 0) < 0 || getrandom(entropy, sizeof(entropy), 0) < 0)
 		exit(FAILED);
@@ -179,10 +190,7 @@ static void send_boot(int fd, json_t *o, uint8_t token[GUEST_TOKEN_LEN])
 	b.error = string(o, "error");
 	b.n_nameservers = strings(o, "nameservers", &b.nameservers);
 	b.n_search = strings(o, "search", &b.search);
-	b.n_links = json_array_size(links);
-	b.links = calloc(b.n_links + 1, sizeof(void *));
-	json_array_foreach (links, i, item)
-		b.links[i] = make_link(item);
+	b.n_links = make_links(o, &b.links);
 	len = (uint32_t)qemubox__guest__v1__boot__get_packed_size(&b);
 	buf = malloc(len + 4);
 	qemubox__guest__v1__boot__pack(&b, buf + 4);
@@ -661,6 +669,19 @@ static void stats(struct ctl *ctl)
 
 /* ---- verbs ---- */
 
+/* The file is as that of boot. */
+static void network(struct ctl *ctl)
+{
+	Qemubox__Guest__V1__SetNetworkRequest r = QEMUBOX__GUEST__V1__SET_NETWORK_REQUEST__INIT;
+	json_t *o = json_load_file(ctl->args[0], 0, NULL);
+
+	r.n_links = make_links(o, &r.links);
+	r.n_nameservers = strings(o, "nameservers", &r.nameservers);
+	r.n_search = strings(o, "search", &r.search);
+	ttrpc_request(ctl->conn, GUEST_SERVICE, "SetNetwork", &r.base, PATIENCE_MS,
+		      &qemubox__guest__v1__set_network_response__descriptor, on_answer, ctl);
+}
+
 static void run_create(struct ctl *ctl)
 {
 	create(ctl, on_answer);
@@ -702,6 +723,7 @@ static const struct verb {
 	{ "update", 1, update },     { "shutdown", 0, shutdown_ },
 	{ "stats", 0, stats },	     { "ping", 0, ping },
 	{ "oom", 0, oom },	     { "clock", 0, clock_ },
+	{ "network", 1, network },
 };
 
 static void on_lost(void *arg, struct ttrpc_conn *conn)

@@ -211,6 +211,44 @@ teardown_file() {
 	[ "$output" = localhost ]
 }
 
+@test "another network, while a container runs: addresses, MAC, routes, name servers" {
+	mkfifo go
+	box moved sh -c 'read -r _; ip -o link show dev lan1; ip -4 -o addr; ip route; cat /etc/hosts /etc/resolv.conf' \
+		< go > moved.out 3>&- &
+	box=$!
+	exec 4> go
+	cat > net.json <<-'EOT'
+		{"links": [{"name": "lan1", "mac": "02:00:00:00:00:01", "set_mac": "02:00:00:00:00:77", "mtu": 1300,
+			"addresses": ["192.0.2.77/24"], "routes": [{"dst": "0.0.0.0/0", "gw": "192.0.2.1"}]}],
+			"nameservers": ["192.0.2.8"]}
+	EOT
+	guestctl network "$vm" - net.json
+	guestctl network "$vm" - net.json # once more changes nothing
+	ip neigh flush dev qbxtest
+	ping -c 1 -W 5 192.0.2.77
+	ip neigh show 192.0.2.77 | grep -q 02:00:00:00:00:77
+	run ! ping -c 1 -W 1 192.0.2.2
+	echo >&4
+	exec 4>&-
+	wait $box
+	grep -q 'mtu 1300 .*02:00:00:00:00:77' moved.out
+	grep -q 'lan1 .*192.0.2.77/24' moved.out
+	grep -q 'default via 192.0.2.1 dev lan1' moved.out
+	grep -q $'^192.0.2.77\tbox' moved.out
+	grep -q 'nameserver 192.0.2.8' moved.out
+	run ! grep -q '192\.0\.2\.2[/ \t]' moved.out
+	for wrong in '.links[0].set_mac = "rubbish"' '.links[0].addresses = ["x"]' '.links[0].mac = "02:00:00:00:00:99"
+		| del(.links[0].set_mac)'; do
+		jq -c "$wrong" net.json > wrong.json
+		run guestctl network "$vm" - wrong.json
+		[ "$status" -eq 99 ]
+	done
+	jq '.links[0] += {mac: "02:00:00:00:00:77", set_mac: "02:00:00:00:00:01"}' \
+		"$BATS_FILE_TMPDIR/boot.json" > back.json
+	guestctl network "$vm" - back.json
+	ping -c 1 -W 5 192.0.2.2
+}
+
 @test "its own pid namespace, cgroup v2 and host name; no /dev of the host" {
 	run box seen sh -c 'echo $$; cat /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.controllers; hostname;
 		ls /proc/1/root/run; ls /dev/vda' < /dev/null

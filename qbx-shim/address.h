@@ -8,7 +8,7 @@
 #include "err.h"
 #include "flags.h"
 
-#define ADDRESS_DIR                                                                  \
+#define ADDRESS_DIR \
 	"/run/containerd/s" /* containerd's own choice, whatever its state directory \
 			     */
 #define ADDRESS_SCHEME "unix://"

@@ -321,6 +321,30 @@ static bool may_start(const struct process *p)
 	       !c->sandbox->paused && c->sandbox->control && (is_init(p) || container_runs(c));
 }
 
+static void start_init(struct process *p)
+{
+	struct container *c = p->container;
+	struct qbx_err err = { 0 };
+
+	if (fifos_start(&p->io, &err) < 0)
+		fail_start(p, TTRPC_FAILED_PRECONDITION, err.msg);
+	else if (c->sandbox->control) /* else the sandbox is about to say why not */
+		task_start(c->sandbox->control, c->id, "", on_started, p);
+}
+
+static void on_network(void *arg, const struct qbx_err *err)
+{
+	struct process *p = arg;
+	char text[ERR_TEXT_MAX];
+
+	if (p->state != PROCESS_STARTING)
+		return;
+	if (err)
+		fail_start(p, TTRPC_FAILED_PRECONDITION, err_text(err, text));
+	else
+		start_init(p);
+}
+
 void process_start(struct process *p, struct ttrpc_call *call)
 {
 	struct container *c = p->container;
@@ -335,14 +359,13 @@ void process_start(struct process *p, struct ttrpc_call *call)
 	p->state = PROCESS_STARTING;
 	p->mark = io_now_us();
 	p->starting = call;
-	if (is_init(p)) {
-		rc = fifos_start(&p->io, &err);
-		if (rc == 0)
-			task_start(c->sandbox->control, c->id, "", on_started, p);
-	} else {
+	if (is_init(p))
+		rc = sandbox_sync(c->sandbox, on_network, p, &err);
+	else
 		rc = fifos_dial(&p->io, &c->sandbox->guest, &c->sandbox->next_stream, on_dialled, p,
 				&err);
-	}
+	if (rc > 0)
+		start_init(p);
 	if (rc < 0)
 		fail_start(p, TTRPC_FAILED_PRECONDITION, err.msg);
 }

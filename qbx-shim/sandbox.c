@@ -43,8 +43,7 @@ static void save(struct sandbox *s)
 		log_warn("%s: %s", s->box.key, err.msg);
 }
 
-/* Take over the key that a helper has added. Return: 0, or -1 with @err. */
-static int merge(struct sandbox *s, const json_t *doc, const char *key, struct qbx_err *err)
+int sandbox_merge(struct sandbox *s, const json_t *doc, const char *key, struct qbx_err *err)
 {
 	json_t *value = json_object_get(doc, key);
 
@@ -191,7 +190,7 @@ static int helper_came_back(struct sandbox *s, json_t *doc, const char *key,
 
 	s->helpers--;
 	sandbox_time(s, key, s->mark);
-	if (doc && merge(s, doc, key, &own) < 0)
+	if (doc && sandbox_merge(s, doc, key, &own) < 0)
 		err = &own;
 	else if (s->early.code)
 		err = &s->early;
@@ -413,7 +412,7 @@ static void on_resized(void *arg, json_t *doc, const struct qbx_err *err)
 		sandbox_down_when_idle(s);
 	if (s->state != SANDBOX_UP)
 		return;
-	if (doc && merge(s, doc, "vm", &own) < 0)
+	if (doc && sandbox_merge(s, doc, "vm", &own) < 0)
 		err = &own;
 	scale_resized(s->scale, err);
 }

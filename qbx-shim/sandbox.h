@@ -143,7 +143,20 @@ void sandbox_free(struct sandbox *s);
  */
 void sandbox_time(struct sandbox *s, const char *phase, unsigned long long since);
 
-/* ---- between sandbox.c, sandbox-halt.c and sandbox-down.c ---- */
+typedef void sandbox_done_fn(void *arg, const struct qbx_err *err);
+
+/**
+ * sandbox_sync() - has somebody else put interfaces into the VM's namespace? Then the guest has those.
+ * Return: 1 if nobody has; 0, and @done follows unless the sandbox is lost; or -1 with @err.
+ */
+int sandbox_sync(struct sandbox *s, sandbox_done_fn *done, void *arg,
+		 struct qbx_err *err) _must_check_;
+
+/* ---- between the sandbox's files ---- */
+
+/** sandbox_merge() - take over the key that a helper has written. Return: 0, or -1 with @err. */
+int sandbox_merge(struct sandbox *s, const json_t *doc, const char *key,
+		  struct qbx_err *err) _must_check_;
 
 /**
  * sandbox_on_monitor() - QEMU says that the VM was paused or goes on, or says nothing any more: then

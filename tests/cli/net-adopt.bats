@@ -4,6 +4,7 @@
 # as it was when the box has gone.
 
 # shellcheck disable=SC2154 # nets.bash sets them
+# shellcheck disable=SC2030,SC2031 # each test is a process
 
 bats_require_minimum_version 1.5.0
 load nets

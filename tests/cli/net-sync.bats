@@ -5,6 +5,8 @@
 
 # shellcheck disable=SC2154 # nets.bash sets them
 
+# shellcheck disable=SC2094,SC2030,SC2031 # it is only read; each test is a process
+
 bats_require_minimum_version 1.5.0
 load nets
 

@@ -195,12 +195,12 @@ fails() {
 	up slow
 	qemu=$(ctr task ls | awk '$1 == "slow" { print $2 }')
 	kill -STOP "$qemu"
-	ctr task exec --exec-id late slow echo made > made 3>&- &
+	ctr task exec --exec-id late slow echo made > out 3>&- &
 	exec=$!
 	sleep 3 # longer than a connection's own patience
 	kill -0 "$exec"
 	kill -CONT "$qemu"
 	wait "$exec"
-	[ "$(cat made)" = made ]
+	[ "$(cat out)" = made ]
 	down slow
 }

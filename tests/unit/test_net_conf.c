@@ -42,7 +42,8 @@ static int find(const char *name, struct conf *conf, struct qbx_err *err)
 	return conf_find(&cfg, name, conf, err);
 }
 
-#define LIST(name) "{\"cniVersion\":\"1.0.0\",\"name\":\"" name "\",\"plugins\":[{\"type\":\"bridge\"}]}"
+#define LIST(name) \
+	"{\"cniVersion\":\"1.0.0\",\"name\":\"" name "\",\"plugins\":[{\"type\":\"bridge\"}]}"
 
 static void the_first_by_name_is_taken(void **state)
 {
@@ -104,10 +105,12 @@ static void bad_ones_are_named(void **state)
 		{ "{\"name\":\"../a\",\"plugins\":[]}", "no \"name\"" },
 		{ "{\"name\":\"a\",\"plugins\":[]}", "array of 1 to 32" },
 		{ "{\"name\":\"a\",\"plugins\":{}}", "array of 1 to 32" },
-		{ "{\"name\":\"a\",\"plugins\":[{\"type\":\"../sh\"}]}", "plugin 1 has no \"type\"" },
+		{ "{\"name\":\"a\",\"plugins\":[{\"type\":\"../sh\"}]}",
+		  "plugin 1 has no \"type\"" },
 		{ "{\"name\":\"a\",\"plugins\":[7]}", "plugin 1 has no \"type\"" },
 		{ "{\"name\":\"a\",\"plugins\":[{\"type\":\"b\"}]}", "\"cniVersion\" (missing)" },
-		{ "{\"name\":\"a\",\"cniVersion\":\"0.2.0\",\"plugins\":[{\"type\":\"b\"}]}", "0.2.0" },
+		{ "{\"name\":\"a\",\"cniVersion\":\"0.2.0\",\"plugins\":[{\"type\":\"b\"}]}",
+		  "0.2.0" },
 	};
 	struct qbx_err err;
 	struct conf conf;
@@ -128,8 +131,9 @@ static void the_best_version_is_spoken(void **state)
 	struct conf conf;
 
 	(void)state;
-	put("x.conflist", "{\"cniVersion\":\"0.4.0\",\"cniVersions\":[\"1.1.0\",\"1.0.0\",\"9.0.0\",3],"
-			  "\"name\":\"a\",\"plugins\":[{\"type\":\"b\"}]}");
+	put("x.conflist",
+	    "{\"cniVersion\":\"0.4.0\",\"cniVersions\":[\"1.1.0\",\"1.0.0\",\"9.0.0\",3],"
+	    "\"name\":\"a\",\"plugins\":[{\"type\":\"b\"}]}");
 	assert_int_equal(find(NULL, &conf, &err), 0);
 	assert_string_equal(conf.version, "1.1.0");
 	assert_int_equal(conf.versions, conf_version_bit("0.4.0") | conf_version_bit("1.0.0") |
@@ -160,12 +164,14 @@ static void a_list_goes_on_in_the_folder_of_its_name(void **state)
 	assert_int_equal(find(NULL, &conf, &err), 0);
 	assert_int_equal(conf_count(&conf), 2);
 	conf_free(&conf);
-	put("x.conflist", "{\"cniVersion\":\"1.1.0\",\"name\":\"a\",\"loadOnlyInlinedPlugins\":true,"
-			  "\"plugins\":[{\"type\":\"b\"}]}");
+	put("x.conflist",
+	    "{\"cniVersion\":\"1.1.0\",\"name\":\"a\",\"loadOnlyInlinedPlugins\":true,"
+	    "\"plugins\":[{\"type\":\"b\"}]}");
 	assert_int_equal(find(NULL, &conf, &err), 0);
 	assert_int_equal(conf_count(&conf), 1);
 	conf_free(&conf);
-	put("x.conflist", "{\"cniVersion\":\"1.1.0\",\"name\":\"a\",\"loadOnlyInlinedPlugins\":\"True\"}");
+	put("x.conflist",
+	    "{\"cniVersion\":\"1.1.0\",\"name\":\"a\",\"loadOnlyInlinedPlugins\":\"True\"}");
 	assert_int_equal(find(NULL, &conf, &err), -1);
 	put("x.conflist", LIST("a"));
 	put("a/20-z.conf", "{\"type\":\"../z\"}");
@@ -186,9 +192,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_first_by_name_is_taken, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(a_network_is_found_by_name_past_broken_files, make_dir,
+		cmocka_unit_test_setup_teardown(a_network_is_found_by_name_past_broken_files,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_list_goes_on_in_the_folder_of_its_name, make_dir,
 						remove_dir),
-		cmocka_unit_test_setup_teardown(a_list_goes_on_in_the_folder_of_its_name, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(none_is_no_error, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(bad_ones_are_named, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_best_version_is_spoken, make_dir, remove_dir),

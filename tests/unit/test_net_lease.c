@@ -37,14 +37,17 @@ static int remove_dir(void **state)
 	return io_remove_tree(AT_FDCWD, dir, &err);
 }
 
-#define LIST "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},{\"type\":\"b\"}]}"
+#define LIST                                                                                       \
+	"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},{\"type\":\"b\"}]" \
+	"}"
 
 static void attach(struct lease *l, const char *ifname, const char *tap, size_t started)
 {
 	struct attachment *at = &l->nets[l->nnets++];
 	struct qbx_err err = { 0 };
 
-	assert_int_equal(conf_take(&at->conf, json_loads(LIST, 0, NULL), "/etc/x.conflist", &err), 0);
+	assert_int_equal(conf_take(&at->conf, json_loads(LIST, 0, NULL), "/etc/x.conflist", &err),
+			 0);
 	strcpy(at->ifname, ifname);
 	strcpy(at->tap, tap);
 	at->started = started;
@@ -127,7 +130,8 @@ static void none_is_no_error(void **state)
 }
 
 #define NETWORK(ifname, more)                                                                      \
-	"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"" ifname "\",\"conf\":" LIST more "}]}"
+	"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"" ifname "\",\"conf\":" LIST more \
+	"}]}"
 
 static void damaged_ones_are_refused(void **state)
 {
@@ -143,7 +147,8 @@ static void damaged_ones_are_refused(void **state)
 		NETWORK("eth0", ",\"started\":3"),
 		NETWORK("eth0", ",\"started\":1,\"tap\":\"more-than-fifteen\""),
 		NETWORK("more-than-fifteen", ",\"started\":1"),
-		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":{},\"started\":0}]}",
+		"{\"lease\":2,\"owned\":true,\"networks\":[{\"ifname\":\"eth0\",\"conf\":{},"
+		"\"started\":0}]}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":1}",
 		"{\"lease\":1,\"owned\":true,\"tap\":true,\"started\":-1}",
 		"{\"lease\":1,\"owned\":true,\"started\":0}",
@@ -208,7 +213,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lease_comes_back_as_it_was, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(one_of_the_first_version_is_understood, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(one_of_the_first_version_is_understood, make_dir,
+						remove_dir),
 		cmocka_unit_test_setup_teardown(none_is_no_error, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(damaged_ones_are_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(one_holder_at_a_time, make_dir, remove_dir),

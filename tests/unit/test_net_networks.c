@@ -53,7 +53,9 @@ static void entries_get_names_by_their_place(void **state)
 	struct qbx_err err;
 
 	(void)state;
-	assert_int_equal(take("{\"networks\":[{},{\"name\":\"b\",\"ifname\":\"net7\"},{},{}]}", &l, &err), 0);
+	assert_int_equal(
+		take("{\"networks\":[{},{\"name\":\"b\",\"ifname\":\"net7\"},{},{}]}", &l, &err),
+		0);
 	assert_int_equal(l.nnets, 4);
 	assert_string_equal(l.nets[0].ifname, "net0");
 	assert_string_equal(l.nets[0].name, "eth0");
@@ -71,19 +73,26 @@ static void every_capability_is_taken(void **state)
 
 	(void)state;
 	assert_int_equal(
-		take("{\"networks\":[{\"mac\":\"02:00:00:00:00:AA\",\"ips\":[\"10.1.0.2\",\"fd00::2/64\"],"
-		     "\"ipRanges\":[[{\"subnet\":\"10.1.2.0/24\",\"rangeStart\":\"10.1.2.3\",\"rangeEnd\":"
-		     "\"10.1.2.9\",\"gateway\":\"10.1.2.1\"}]],\"portMappings\":[{\"hostPort\":8080,"
-		     "\"containerPort\":80,\"protocol\":\"tcp\",\"hostIP\":\"192.0.2.1\"}],\"bandwidth\":"
+		take("{\"networks\":[{\"mac\":\"02:00:00:00:00:AA\",\"ips\":[\"10.1.0.2\",\"fd00::"
+		     "2/64\"],"
+		     "\"ipRanges\":[[{\"subnet\":\"10.1.2.0/"
+		     "24\",\"rangeStart\":\"10.1.2.3\",\"rangeEnd\":"
+		     "\"10.1.2.9\",\"gateway\":\"10.1.2.1\"}]],\"portMappings\":[{\"hostPort\":"
+		     "8080,"
+		     "\"containerPort\":80,\"protocol\":\"tcp\",\"hostIP\":\"192.0.2.1\"}],"
+		     "\"bandwidth\":"
 		     "{\"ingressRate\":2048,\"ingressBurst\":1600},\"infinibandGUID\":"
-		     "\"c2:11:22:33:44:55:66:77\",\"deviceID\":\"0000:04:00.5\",\"dns\":{\"servers\":"
+		     "\"c2:11:22:33:44:55:66:77\",\"deviceID\":\"0000:04:00.5\",\"dns\":{"
+		     "\"servers\":"
 		     "[\"192.0.2.53\"],\"searches\":[\"a.example\"],\"options\":[\"ndots:5\"]},"
-		     "\"aliases\":[\"db\"],\"cgroupPath\":\"/a/b\",\"args\":{\"K8S_POD\":\"p q\",\"E\":\"\"}}]}",
+		     "\"aliases\":[\"db\"],\"cgroupPath\":\"/a/b\",\"args\":{\"K8S_POD\":\"p "
+		     "q\",\"E\":\"\"}}]}",
 		     &l, &err),
 		0);
 	assert_int_equal(json_object_size(l.nets[0].caps), 10);
 	assert_int_equal(json_object_size(l.nets[0].args), 2);
-	assert_string_equal(json_string_value(json_object_get(l.nets[0].caps, "mac")), "02:00:00:00:00:aa");
+	assert_string_equal(json_string_value(json_object_get(l.nets[0].caps, "mac")),
+			    "02:00:00:00:00:aa");
 }
 
 static void bad_ones_are_named(void **state)
@@ -111,16 +120,20 @@ static void bad_ones_are_named(void **state)
 		{ "[{\"ips\":[\"10.1.0.2/33\"]}]", "\"ips\" must be" },
 		{ "[{\"ipRanges\":[{\"subnet\":\"10.1.0.0/24\"}]}]", "\"ipRanges\" must be" },
 		{ "[{\"ipRanges\":[[{}]]}]", "\"ipRanges\" must be" },
-		{ "[{\"ipRanges\":[[{\"subnet\":\"10.1.0.0/24\",\"x\":1}]]}]", "\"ipRanges\" must be" },
-		{ "[{\"portMappings\":[{\"hostPort\":0,\"containerPort\":80,\"protocol\":\"tcp\"}]}]",
+		{ "[{\"ipRanges\":[[{\"subnet\":\"10.1.0.0/24\",\"x\":1}]]}]",
+		  "\"ipRanges\" must be" },
+		{ "[{\"portMappings\":[{\"hostPort\":0,\"containerPort\":80,\"protocol\":\"tcp\"}]}"
+		  "]",
 		  "\"portMappings\" must be" },
-		{ "[{\"portMappings\":[{\"hostPort\":80,\"containerPort\":80,\"protocol\":\"icmp\"}]}]",
+		{ "[{\"portMappings\":[{\"hostPort\":80,\"containerPort\":80,\"protocol\":\"icmp\"}"
+		  "]}]",
 		  "\"portMappings\" must be" },
 		{ "[{\"portMappings\":[{\"hostPort\":80}]}]", "\"portMappings\" must be" },
 		{ "[{\"bandwidth\":{\"ingressRate\":-1}}]", "\"bandwidth\" must be" },
 		{ "[{\"bandwidth\":{\"rate\":1}}]", "\"bandwidth\" must be" },
 		{ "[{\"infinibandGUID\":\"c2:11:22:33:44:55:66\"}]", "\"infinibandGUID\" must be" },
-		{ "[{\"infinibandGUID\":\"c2:11:22:33:44:55:66:7:\"}]", "\"infinibandGUID\" must be" },
+		{ "[{\"infinibandGUID\":\"c2:11:22:33:44:55:66:7:\"}]",
+		  "\"infinibandGUID\" must be" },
 		{ "[{\"deviceID\":\"a b\"}]", "\"deviceID\" must be" },
 		{ "[{\"dns\":{\"servers\":[\"x\"]}}]", "\"dns\" must be" },
 		{ "[{\"aliases\":[\"a b\"]}]", "\"aliases\" must be" },
@@ -151,12 +164,16 @@ static void a_network_has_to_do_what_is_asked(void **state)
 	_cleanup_(nets_free) struct lease l;
 	struct attachment *at = &l.nets[0];
 	struct qbx_err err;
-	json_t *list = json_loads("{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},"
-				  "{\"type\":\"b\",\"capabilities\":{\"mac\":true,\"ips\":false}}]}",
-				  0, NULL);
+	json_t *list =
+		json_loads("{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},"
+			   "{\"type\":\"b\",\"capabilities\":{\"mac\":true,\"ips\":false}}]}",
+			   0, NULL);
 
 	(void)state;
-	assert_int_equal(take("{\"networks\":[{\"mac\":\"02:00:00:00:00:01\",\"aliases\":[\"a\"]}]}", &l, &err), 0);
+	assert_int_equal(
+		take("{\"networks\":[{\"mac\":\"02:00:00:00:00:01\",\"aliases\":[\"a\"]}]}", &l,
+		     &err),
+		0);
 	assert_int_equal(conf_take(&at->conf, list, "/etc/x", &err), 0);
 	assert_int_equal(capability_check(at, &err), 0);
 	json_object_set_new(at->caps, "ips", json_array());

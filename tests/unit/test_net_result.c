@@ -42,10 +42,13 @@ static void link_fails(const char *result, const char *says)
 static void only_the_container_interface_counts(void **state)
 {
 	(void)state;
-	link_is("{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"br0\",\"mac\":\"02:00:00:00:00:01\"},"
-		"{\"name\":\"eth0\"},{\"name\":\"eth0\",\"mac\":\"0A:58:0a:58:00:02\",\"sandbox\":\"/n\"}],"
+	link_is("{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"br0\",\"mac\":\"02:00:00:00:"
+		"00:01\"},"
+		"{\"name\":\"eth0\"},{\"name\":\"eth0\",\"mac\":\"0A:58:0a:58:00:02\",\"sandbox\":"
+		"\"/n\"}],"
 		"\"ips\":[{\"interface\":0,\"address\":\"10.9.9.9/8\"},{\"interface\":2,"
-		"\"address\":\"10.88.0.2/16\",\"gateway\":\"10.88.0.1\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}",
+		"\"address\":\"10.88.0.2/"
+		"16\",\"gateway\":\"10.88.0.1\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}",
 		"{\"addresses\":[\"10.88.0.2/16\"],\"mac\":\"0a:58:0a:58:00:02\",\"name\":\"eth0\","
 		"\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.88.0.1\"}]}");
 }
@@ -53,7 +56,8 @@ static void only_the_container_interface_counts(void **state)
 static void the_older_form_says_the_same(void **state)
 {
 	(void)state;
-	link_is("{\"cniVersion\":\"0.3.1\",\"ips\":[{\"version\":\"4\",\"address\":\"192.0.2.7/24\"}],"
+	link_is("{\"cniVersion\":\"0.3.1\",\"ips\":[{\"version\":\"4\",\"address\":\"192.0.2.7/"
+		"24\"}],"
 		"\"routes\":[{\"dst\":\"198.51.100.9/24\"}]}",
 		"{\"addresses\":[\"192.0.2.7/24\"],\"name\":\"eth0\","
 		"\"routes\":[{\"dst\":\"198.51.100.0/24\"}]}");
@@ -63,28 +67,33 @@ static void each_family_has_its_gateway(void **state)
 {
 	(void)state;
 	link_is("{\"ips\":[{\"address\":\"10.1.0.2/24\",\"gateway\":\"10.1.0.1\"},"
-		"{\"address\":\"FD00:0::2/64\",\"gateway\":\"fd00::1\"}],\"routes\":[{\"dst\":\"::/0\"},"
+		"{\"address\":\"FD00:0::2/64\",\"gateway\":\"fd00::1\"}],\"routes\":[{\"dst\":\"::/"
+		"0\"},"
 		"{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.9\"}]}",
 		"{\"addresses\":[\"10.1.0.2/24\",\"fd00::2/64\"],\"name\":\"eth0\",\"routes\":["
-		"{\"dst\":\"::/0\",\"gw\":\"fd00::1\"},{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.9\"}]}");
+		"{\"dst\":\"::/0\",\"gw\":\"fd00::1\"},{\"dst\":\"0.0.0.0/"
+		"0\",\"gw\":\"10.1.0.9\"}]}");
 }
 
 /* An interface whose sandbox is the container id is the guest's side of a TAP. */
 static void the_guests_own_side_comes_first(void **state)
 {
 	(void)state;
-	link_is("{\"interfaces\":[{\"name\":\"eth0\",\"sandbox\":\"/n\",\"mac\":\"02:00:00:00:00:01\"},"
+	link_is("{\"interfaces\":[{\"name\":\"eth0\",\"sandbox\":\"/"
+		"n\",\"mac\":\"02:00:00:00:00:01\"},"
 		"{\"name\":\"tap7\",\"sandbox\":\"/n\"},"
 		"{\"name\":\"tap7\",\"sandbox\":\"box\",\"mac\":\"02:00:00:00:00:02\"}],"
 		"\"ips\":[{\"interface\":0,\"address\":\"10.1.0.2/24\"},"
 		"{\"interface\":2,\"address\":\"10.1.0.3/24\"}]}",
-		"{\"addresses\":[\"10.1.0.3/24\"],\"mac\":\"02:00:00:00:00:02\",\"name\":\"eth0\",\"routes\":[]}");
+		"{\"addresses\":[\"10.1.0.3/"
+		"24\"],\"mac\":\"02:00:00:00:00:02\",\"name\":\"eth0\",\"routes\":[]}");
 }
 
 static void a_mac_that_no_station_has_is_left_out(void **state)
 {
-	static const char *const macs[] = { "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "02:00:00:00:00",
-					    "02:00:00:00:00:0g", "02-00-00-00-00-01", "+2:00:00:00:00:01" };
+	static const char *const macs[] = { "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00",
+					    "02:00:00:00:00",	 "02:00:00:00:00:0g",
+					    "02-00-00-00-00-01", "+2:00:00:00:00:01" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(macs); i++)
@@ -100,7 +109,8 @@ static void bad_results_are_refused(void **state)
 	link_fails("{\"ips\":[{\"address\":\"10.0.0.1/33\"}]}", "ips: the address");
 	link_fails("{\"ips\":[{\"address\":\"10.0.0.1/-1\"}]}", "ips: the address");
 	link_fails("{\"ips\":[{\"address\":\"10.0.0.1/8 \"}]}", "ips: the address");
-	link_fails("{\"ips\":[{\"address\":\"10.0.0.1/24\",\"gateway\":\"fd00::1\"}]}", "ips: the gateway");
+	link_fails("{\"ips\":[{\"address\":\"10.0.0.1/24\",\"gateway\":\"fd00::1\"}]}",
+		   "ips: the gateway");
 	link_fails("{\"routes\":[{\"dst\":\"default\"}]}", "routes: the destination");
 	link_fails("{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"gw\":\"::1\"}]}", "routes: the gateway");
 }
@@ -113,7 +123,8 @@ static void lists_are_bounded(void **state)
 
 	(void)state;
 	for (int i = 0; i <= ADDRESSES_MAX; i++)
-		json_array_append_new(ips, json_pack("{s:o}", "address", json_sprintf("10.0.0.%d/8", i)));
+		json_array_append_new(
+			ips, json_pack("{s:o}", "address", json_sprintf("10.0.0.%d/8", i)));
 	json_object_set_new(result, "ips", ips);
 	assert_null(result_link(result, "eth0", "box", &err));
 	assert_non_null(strstr(err.msg, "more than 32 addresses"));
@@ -131,7 +142,8 @@ static char *dns_text(const char *result, struct qbx_err *err)
 static void dns_is_servers_and_search(void **state)
 {
 	struct qbx_err err;
-	char *s = dns_text("{\"dns\":{\"nameservers\":[\"192.0.2.1\",\"2001:DB8::1\"],\"domain\":\"a.example\","
+	char *s = dns_text("{\"dns\":{\"nameservers\":[\"192.0.2.1\",\"2001:DB8::1\"],\"domain\":"
+			   "\"a.example\","
 			   "\"search\":[\"b.example\"]}}",
 			   &err);
 
@@ -149,13 +161,17 @@ static void dns_is_servers_and_search(void **state)
 
 static void two_networks_share_names_and_routes(void **state)
 {
-	json_auto_t *dns = json_loads("{\"nameservers\":[\"192.0.2.1\"],\"search\":[\"a\"]}", 0, NULL);
-	json_auto_t *more = json_loads("{\"nameservers\":[\"192.0.2.1\",\"192.0.2.2\",\"192.0.2.3\","
-				       "\"192.0.2.4\",\"192.0.2.5\",\"192.0.2.6\",\"192.0.2.7\",\"192.0.2.8\","
-				       "\"192.0.2.9\"],\"search\":[\"b\",\"a\"]}",
-				       0, NULL);
-	json_auto_t *links = json_loads("[{\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.1\"}]}]", 0, NULL);
-	json_auto_t *link = json_loads("{\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"10.2.0.0/16\"}]}", 0, NULL);
+	json_auto_t *dns =
+		json_loads("{\"nameservers\":[\"192.0.2.1\"],\"search\":[\"a\"]}", 0, NULL);
+	json_auto_t *more =
+		json_loads("{\"nameservers\":[\"192.0.2.1\",\"192.0.2.2\",\"192.0.2.3\","
+			   "\"192.0.2.4\",\"192.0.2.5\",\"192.0.2.6\",\"192.0.2.7\",\"192.0.2.8\","
+			   "\"192.0.2.9\"],\"search\":[\"b\",\"a\"]}",
+			   0, NULL);
+	json_auto_t *links =
+		json_loads("[{\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.1\"}]}]", 0, NULL);
+	json_auto_t *link = json_loads(
+		"{\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"10.2.0.0/16\"}]}", 0, NULL);
 
 	(void)state;
 	result_join_dns(dns, more);
@@ -163,8 +179,8 @@ static void two_networks_share_names_and_routes(void **state)
 	assert_int_equal(json_array_size(json_object_get(dns, "search")), 2);
 	result_drop_routes(link, links);
 	assert_int_equal(json_array_size(json_object_get(link, "routes")), 1);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(link, "routes"), 0),
-							       "dst")),
+	assert_string_equal(json_string_value(json_object_get(
+				    json_array_get(json_object_get(link, "routes"), 0), "dst")),
 			    "10.2.0.0/16");
 }
 
@@ -186,23 +202,30 @@ static void results_are_put_into_the_version_that_is_spoken(void **state)
 	struct qbx_err err = { 0 };
 
 	(void)state;
-	converts("{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/24\"},{\"address\":\"fd00::2/64\"}]}",
+	converts("{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/"
+		 "24\"},{\"address\":\"fd00::2/64\"}]}",
 		 "0.3.1",
-		 "{\"cniVersion\":\"0.3.1\",\"ips\":[{\"address\":\"10.0.0.2/24\",\"version\":\"4\"},"
+		 "{\"cniVersion\":\"0.3.1\",\"ips\":[{\"address\":\"10.0.0.2/"
+		 "24\",\"version\":\"4\"},"
 		 "{\"address\":\"fd00::2/64\",\"version\":\"6\"}]}");
-	converts("{\"cniVersion\":\"0.4.0\",\"ips\":[{\"address\":\"10.0.0.2/24\",\"version\":\"4\"}]}", "1.0.0",
-		 "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/24\"}]}");
-	converts("{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"mtu\":1400,\"socketPath\":\"/s\","
-		 "\"pciID\":\"0\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\",\"mtu\":1400,\"advmss\":1,\"priority\":1,"
+	converts("{\"cniVersion\":\"0.4.0\",\"ips\":[{\"address\":\"10.0.0.2/"
+		 "24\",\"version\":\"4\"}]}",
+		 "1.0.0", "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/24\"}]}");
+	converts("{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"mtu\":1400,"
+		 "\"socketPath\":\"/s\","
+		 "\"pciID\":\"0\"}],\"routes\":[{\"dst\":\"0.0.0.0/"
+		 "0\",\"mtu\":1400,\"advmss\":1,\"priority\":1,"
 		 "\"table\":1,\"scope\":0}]}",
 		 "1.0.0",
-		 "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"eth0\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}");
+		 "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"eth0\"}],\"routes\":[{"
+		 "\"dst\":\"0.0.0.0/0\"}]}");
 	converts("{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"mtu\":1400}]}", "1.1.0",
 		 "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"mtu\":1400}]}");
 	converts("{}", "1.0.0", "{\"cniVersion\":\"1.0.0\"}");
 	converts("{\"cniVersion\":\"\"}", "0.3.0", "{\"cniVersion\":\"0.3.0\"}");
 	for (size_t i = 0; i < 3; i++) {
-		static const char *const bad[] = { "{\"cniVersion\":\"0.2.0\"}", "{\"cniVersion\":\"9.9.9\\n\"}",
+		static const char *const bad[] = { "{\"cniVersion\":\"0.2.0\"}",
+						   "{\"cniVersion\":\"9.9.9\\n\"}",
 						   "{\"cniVersion\":7}" };
 		json_auto_t *j = json_loads(bad[i], 0, NULL);
 
@@ -214,7 +237,8 @@ static void results_are_put_into_the_version_that_is_spoken(void **state)
 
 static void errors_become_one_line_of_ascii(void **state)
 {
-	const char *json = "{\"code\":11,\"msg\":\"try\\nlater\",\"details\":\"\\u001b[1mno \\u00e9\"}";
+	const char *json =
+		"{\"code\":11,\"msg\":\"try\\nlater\",\"details\":\"\\u001b[1mno \\u00e9\"}";
 	struct qbx_err err = { 0 };
 
 	(void)state;
@@ -232,9 +256,10 @@ static void errors_become_one_line_of_ascii(void **state)
 
 static void names_inside_are_interfaces_in_a_sandbox(void **state)
 {
-	json_auto_t *j = json_loads("{\"interfaces\":[{\"name\":\"br0\"},{\"name\":\"eth0\",\"sandbox\":\"/n\"},"
-				    "{\"name\":\"a-name-longer-than-any\",\"sandbox\":\"/n\"},7]}",
-				    0, NULL);
+	json_auto_t *j = json_loads(
+		"{\"interfaces\":[{\"name\":\"br0\"},{\"name\":\"eth0\",\"sandbox\":\"/n\"},"
+		"{\"name\":\"a-name-longer-than-any\",\"sandbox\":\"/n\"},7]}",
+		0, NULL);
 	const char *names[4] = { "" };
 
 	(void)state;

@@ -34,7 +34,7 @@ static int read_spec(const char *config, size_t size, struct qbx_err *err)
 	snprintf(path, sizeof(path), "%s/config.json", dir);
 	assert_int_equal(io_write_file(AT_FDCWD, path, 0600, config, size, err), 0);
 	json_auto_t *spec = bundle_read_spec(dir, &text, &len, err);
-	struct bundle_network net;
+	struct bundle_network net = { 0 };
 
 	if (!spec) {
 		assert_null(text);

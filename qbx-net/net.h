@@ -111,13 +111,13 @@ struct attachment {
 	char ifname[IFNAMSIZ]; /* of what the chain makes (CNI_IFNAME), or we adopt */
 	char name[IFNAMSIZ];   /* in the guest */
 	char tap[IFNAMSIZ];    /* there may be a TAP of ours of this name; "": not yet */
-	char nic[18]; /* MAC that the VM was booted with at that TAP; "": that of the interface */
-	bool adopted; /* somebody else\'s, as a document says; not written down */
-	json_t *caps, *args; /* capability arguments, CNI_ARGS: objects, or NULL; owned */
-	struct conf conf;    /* as it was at add; list NULL: an interface that was adopted */
-	size_t started;	     /* this many plugins of the chain may have run */
-	unsigned undone;     /* set of plugins whose DEL has succeeded; not written down */
-	json_t *result;	     /* of the last that finished, or NULL; owned */
+	json_t *caps, *args;   /* capability arguments, CNI_ARGS: objects, or NULL; owned */
+	struct conf conf;      /* as it was at add; list NULL: an interface that was adopted */
+	size_t started;	       /* this many plugins of the chain may have run */
+	json_t *result;	       /* of the last that finished, or NULL; owned */
+	unsigned undone;       /* set of plugins whose DEL has succeeded; not written down */
+	bool adopted;	       /* somebody else's, as a document says; not written down */
+	char nic[18]; /* MAC that the VM was started with at that TAP; "": the interface's */
 };
 
 /** attachment_free() - also fit for _cleanup_(attachment_free). */

@@ -4,6 +4,7 @@
 # of that. The bridge plugin is run here as they run it, with a container id and an address store of its own.
 
 # shellcheck disable=SC2154 # nets.bash sets them
+# shellcheck disable=SC2094 # what is read is not written
 
 # shellcheck disable=SC2094,SC2030,SC2031 # it is only read; each test is a process
 
@@ -50,11 +51,16 @@ valid() {
 	END
 }
 
+# asks KEY: the box that is wanted
+asks() {
+	box="{\"qbx\":1,\"id\":\"demo\",$1}"
+}
+
 two() {
 	conflist 1.0.0
 	echo '{"cniVersion":"0.4.0","name":"second","plugins":[{"type":"ptp","ipam":{"type":"host-local",
 		"dataDir":"/run/cni","subnet":"10.78.0.0/24"}}]}' >"$conf/second.conflist"
-	box='{"qbx":1,"id":"demo","networks":[{"name":"testnet"},{"name":"second"}]}'
+	asks '"networks":[{"name":"testnet"},{"name":"second"}]'
 }
 
 nothing_of_ours() {
@@ -252,7 +258,7 @@ nothing_of_ours() {
 
 @test "two attachments to one network: what they share is given back by del" {
 	conflist 1.0.0
-	box='{"qbx":1,"id":"demo","networks":[{},{}]}'
+	asks '"networks":[{},{}]'
 	net add <<<"$box" >"$T/out"
 	theirs ADD eth0
 	net sync <"$T/out" >"$T/synced"
@@ -267,7 +273,7 @@ nothing_of_ours() {
 @test "a namespace that add found filled" {
 	inside ip netns add "$key"
 	theirs ADD eth0
-	box='{"qbx":1,"id":"demo","netns":"/run/netns/default--demo"}'
+	asks '"netns":"/run/netns/default--demo"'
 	net add <<<"$box" >"$T/out"
 	net sync <"$T/out" | jq -e --slurpfile out "$T/out" '(.net.links[0] | del(.nic)) == $out[0].net.links[0]'
 	in_box ip address add 10.99.0.77/24 dev eth0

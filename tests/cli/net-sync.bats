@@ -4,8 +4,6 @@
 # of that. The bridge plugin is run here as they run it, with a container id and an address store of its own.
 
 # shellcheck disable=SC2154 # nets.bash sets them
-# shellcheck disable=SC2094 # what is read is not written
-
 # shellcheck disable=SC2094,SC2030,SC2031 # it is only read; each test is a process
 
 bats_require_minimum_version 1.5.0

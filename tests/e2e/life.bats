@@ -165,10 +165,8 @@ hang_s() {
 	# nor does QEMU: it is killed
 	up deader
 	kill -STOP "$qemu"
-	SECONDS=0
-	qbx-vm stop --debug --box "$dir/box.json" 2> err > /dev/null
+	timeout 60 qbx-vm stop --debug --box "$dir/box.json" 2> err > /dev/null
 	grep -q 'QEMU cannot be asked' err
-	[ "$SECONDS" -lt 10 ]
 	[ ! -e "/proc/$qemu" ]
 	wait "$pid" || :
 }
@@ -254,9 +252,7 @@ hang_s() {
 		[ "$(du -bc "$dir"/console.log* | awk 'END { print $1 }')" -lt $((256 << 10)) ]
 		sleep 0.1
 	done
-	SECONDS=0
-	[ "$(ctr task ls | awk '$1 == "floods" { print $3 }')" = RUNNING ]
-	[ "$SECONDS" -lt 5 ]
+	[ "$(timeout 60 ctr task ls | awk '$1 == "floods" { print $3 }')" = RUNNING ]
 	qbx logs floods > log
 	[ "$(grep -c 0123456789 log)" -gt 1000 ]
 	down floods

@@ -73,7 +73,7 @@ ticks() {
 	run ! ex paused one true
 	[[ $output == *'is paused'* ]]
 	run ! ctr task rm paused
-	[ "$SECONDS" -lt 5 ]
+	[ "$SECONDS" -lt 60 ]
 	ctr task resume paused
 	[ "$(status_of paused)" = RUNNING ]
 	[ "$(clock_ms paused)" -le 50 ]
@@ -86,9 +86,7 @@ ticks() {
 @test "a signal waits for the resume, but SIGKILL does not" {
 	up handles sh -c 'trap "exit 9" TERM; echo up; while :; do sleep 0.1; done'
 	ctr task pause handles
-	SECONDS=0
-	ctr task kill --signal SIGTERM handles
-	[ "$SECONDS" -lt 3 ]
+	timeout 60 ctr task kill --signal SIGTERM handles
 	[ "$(status_of handles)" = PAUSED ]
 	ctr task resume handles
 	status=0

@@ -75,7 +75,6 @@ in_given() {
 	nsenter "--net=$1" "${@:2}"
 }
 
-# bats test_tags=kvm
 @test "a namespace that is made and filled: the box has what is in it, and leaves it as it was" {
 	pod=$PWD/pod
 	given "$pod" 10.88.77.7
@@ -117,7 +116,6 @@ in_given() {
 	[[ $output != *10.88* ]]
 }
 
-# bats test_tags=kvm
 @test "ctr run --cni: what it makes between Create and Start is the box's network" {
 	# What ctr gives back when the namespace has gone, with any runtime, is not the masquerading.
 	iptables-save -t nat > rules

@@ -187,7 +187,7 @@ document() {
 	jq -c '.netns = "/run/netns/other"' "$cache/results/one-$key-net7" >"$cache/results/one-$key-other"
 	net del <<<"$box"
 	jq -e '.runtimeConfig.mac == "02:11:22:33:44:55" and (.prevResult.ips | length) == 1' "$T/input.net7"
-	jq -e 'has("runtimeConfig") | not' "$T/input.eth1"
+	jq -e 'has("runtimeConfig") | not' "$T/input.net1"
 	rm "$cache/results/one-$key-other"
 }
 

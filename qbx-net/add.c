@@ -170,7 +170,7 @@ static int make(struct add *a, json_t *links, struct qbx_err *err)
 /* What all networks say of names, or else the host. */
 static json_t *join_dns(const struct lease *l, struct qbx_err *err)
 {
-	json_auto_t *dns = result_dns(NULL, err);
+	json_auto_t *dns = result_dns(NULL, err), *host = NULL;
 
 	for (size_t i = 0; i < l->nnets; i++) {
 		json_auto_t *more = result_dns(l->nets[i].result, err);
@@ -181,7 +181,9 @@ static json_t *join_dns(const struct lease *l, struct qbx_err *err)
 	}
 	if (l->nnets == 0 || json_array_size(json_object_get(dns, "nameservers")))
 		return take_ptr(dns);
-	return resolv_host();
+	host = resolv_host();
+	result_join_dns(dns, host);
+	return take_ptr(dns);
 }
 
 /* The "net" key goes into lease and document; the document goes out. */

@@ -16,12 +16,13 @@
 
 static int bad(struct qbx_err *err, const char *what, const char *text)
 {
-	return err_code(err, EX_DATAERR, "boot message: %s \"%.100s\" is not one", what, text);
+	return err_code(err, EX_DATAERR, "the host's message: %s \"%.100s\" is not one", what,
+			text);
 }
 
 static int too_many(struct qbx_err *err, const char *what, size_t n)
 {
-	return err_code(err, EX_DATAERR, "boot message: %zu %s are too many", n, what);
+	return err_code(err, EX_DATAERR, "the host's message: %zu %s are too many", n, what);
 }
 
 /* Letters, digits, dots, hyphens and underscores: fit for a host name and for resolv.conf. */
@@ -63,7 +64,8 @@ static int check_link(const Link *l, struct qbx_err *err)
 	if (mac_parse(l->mac, mac) < 0 || (l->set_mac[0] && mac_parse(l->set_mac, mac) < 0))
 		return bad(err, "MAC address", l->set_mac[0] ? l->set_mac : l->mac);
 	if (l->mtu != 0 && (l->mtu < 68 || l->mtu > 65535))
-		return err_code(err, EX_DATAERR, "boot message: MTU %u of %s", l->mtu, l->name);
+		return err_code(err, EX_DATAERR, "the host's message: MTU %u of %s", l->mtu,
+				l->name);
 	if (l->n_addresses > ADDRESSES_MAX)
 		return too_many(err, "addresses", l->n_addresses);
 	if (l->n_routes > ROUTES_MAX)

@@ -191,6 +191,7 @@ fails() {
 	down still
 }
 
+# bats test_tags=kvm
 @test "a guest that is slow to take the streams of an exec" {
 	up slow
 	qemu=$(ctr task ls | awk '$1 == "slow" { print $2 }')

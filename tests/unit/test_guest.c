@@ -191,6 +191,11 @@ static void nothing_but_the_daemon_is_talked_to(void **state)
 	assert_int_equal(err.sys, ENOTSOCK);
 }
 
+static void on_time(void *loop)
+{
+	loop_stop(loop);
+}
+
 /* The daemon answers when nobody waits any more: the socket is still there, and then closed. */
 static void hear_late(struct fixture *f)
 {
@@ -201,7 +206,7 @@ static void hear_late(struct fixture *f)
 	assert_true(peer >= 0);
 	assert_int_equal(read(peer, got, sizeof(got)), strlen("CONNECT 1024\n"));
 	assert_int_equal(send(peer, "OK 7\n", 5, MSG_NOSIGNAL), 5);
-	assert_non_null(loop_add_timer(f->loop, 20, (loop_fn *)loop_stop, f->loop, &err));
+	assert_non_null(loop_add_timer(f->loop, 20, on_time, f->loop, &err));
 	assert_int_equal(loop_run(f->loop, &err), 0);
 	assert_int_equal(send(peer, "x", 1, MSG_NOSIGNAL), -1);
 	close(peer);
@@ -225,7 +230,7 @@ static void a_dial_that_is_cancelled_hears_the_daemon_out(void **state)
 	struct dial *d = guest_dial(f->loop, &f->guest, 1024, 0, 20000, dialled, f, &err);
 
 	assert_non_null(d);
-	assert_non_null(loop_add_timer(f->loop, 20, (loop_fn *)loop_stop, f->loop, &err));
+	assert_non_null(loop_add_timer(f->loop, 20, on_time, f->loop, &err));
 	assert_int_equal(loop_run(f->loop, &err), 0); /* as far as the greeting */
 	guest_dial_cancel(d);
 	hear_late(f);

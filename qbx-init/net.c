@@ -75,7 +75,7 @@ struct change {
 	const char *name;
 	unsigned mtu;
 	const uint8_t *mac;
-	bool up, down;
+	bool up;
 };
 
 static int set_link(int nl, unsigned index, const struct change *to)
@@ -84,10 +84,8 @@ static int set_link(int nl, unsigned index, const struct change *to)
 
 	request_init(&r, RTM_NEWLINK, 0, sizeof(r.link));
 	r.link.ifi_index = (int)index;
-	if (to->up || to->down)
-		r.link.ifi_change = IFF_UP;
 	if (to->up)
-		r.link.ifi_flags = IFF_UP;
+		r.link.ifi_flags = r.link.ifi_change = IFF_UP;
 	if (to->name)
 		add_attribute(&r, IFLA_IFNAME, to->name, strlen(to->name) + 1);
 	if (to->mtu)
@@ -291,15 +289,13 @@ static int remove_address(int nl, unsigned index, const struct ifaddrs *a)
 	return perform(nl, &r);
 }
 
-/* Routes and neighbours go when an interface goes down, addresses of IPv4 do not. */
+/* Routes go with the last address. The interface stays up: one that goes down may not carry frames again. */
 static int clear_link(int nl, const char *name, struct qbx_err *err)
 {
 	unsigned index = if_nametoindex(name);
 	struct ifaddrs *all;
 	int rc = 0;
 
-	if (set_link(nl, index, &(struct change){ .down = true }) < 0)
-		return err_sys(err, errno, "set interface %s down", name);
 	if (getifaddrs(&all) < 0)
 		return err_sys(err, errno, "list addresses");
 	for (const struct ifaddrs *a = all; a && rc == 0; a = a->ifa_next)

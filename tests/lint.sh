@@ -29,11 +29,13 @@ sources() {
 
 includes="-Ilib -I. -Itests -I$build/proto $(pkg-config --cflags libnl-route-3.0)"
 
+# Verdicts of half a year ago are of files that nobody has any more.
 tidy() {
 	# shellcheck disable=SC2086
 	sources 'lib/*.c' 'qbx-*/*.c' 'tests/*.c' |
-		xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$@" -- -std=gnu17 -D_GNU_SOURCE \
-			-DQBX_VERSION=\"0\" '"$includes"' 2>/dev/null' sh
+		xargs -P 2 -n 8 sh -c 'tests/tidy.sh "$@" -- -std=gnu17 -D_GNU_SOURCE \
+			-DQBX_VERSION=\"0\" '"$includes" sh || return 1
+	find "${QBX_CACHE:-/var/cache/qemubox}/tidy" -type f -mtime +180 -delete
 }
 
 cppcheck_all() {

@@ -143,3 +143,33 @@ int box_dir_remove(const struct config *cfg, const struct box *box, struct qbx_e
 	snprintf(path, sizeof(path), "%s/%s", cfg->run_dir, box->key);
 	return io_remove_tree(AT_FDCWD, path, err);
 }
+
+static json_t *read_bundle(const char *bundle, struct qbx_err *err)
+{
+	_cleanup_close_ int dirfd = -1;
+	json_t *spec;
+
+	if (bundle[0] != '/') {
+		err_code(err, EX_DATAERR, "bundle \"%s\" is not an absolute path", bundle);
+		return NULL;
+	}
+	dirfd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0) {
+		err_sys(err, errno, "open bundle %s", bundle);
+		return NULL;
+	}
+	spec = json_read_file(dirfd, "config.json", err);
+	if (!spec)
+		err_wrap(err, "bundle %s", bundle);
+	return spec;
+}
+
+json_t *box_spec(const struct box *box, struct qbx_err *err)
+{
+	const json_t *given = json_object_get(box->doc, "spec");
+	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
+
+	if (given)
+		return json_deep_copy(given);
+	return bundle ? read_bundle(bundle, err) : NULL;
+}

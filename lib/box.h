@@ -37,6 +37,12 @@ int box_take(struct box *box, json_t *doc, const char *what, struct qbx_err *err
 /** box_free() - also fit for _cleanup_(box_free). */
 void box_free(struct box *box);
 
+/**
+ * box_spec() - the OCI specification: "spec" of the document, else config.json of its bundle
+ * Return: a new reference, or NULL: with @err if there is one that cannot be read, else without.
+ */
+json_t *box_spec(const struct box *box, struct qbx_err *err) _must_check_;
+
 /** box_name_ok() - is @name a container id or namespace as containerd allows it? */
 int box_name_ok(const char *name);
 

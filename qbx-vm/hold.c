@@ -48,7 +48,7 @@ int hold_plan(struct vm_spec *spec, const struct config *cfg, const struct box *
 	confine_warn(spec->relaxed, box->key);
 	if (spec->relaxed & CONFINE_CGROUP)
 		return 0;
-	oci = spec_given(box, err);
+	oci = box_spec(box, err);
 	if (!oci && err->code)
 		return err_wrap(err, "box %s", box->key);
 	linux_part = json_object_get(oci, "linux");

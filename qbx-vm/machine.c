@@ -20,24 +20,6 @@
 #define MICROVM_SLOTS 8u /* virtio-mmio transports without ACPI */
 #define Q35_SLOTS 24u	 /* of the 31 on its bus, some are the machine's own */
 
-static const char *const names[] = { [MACHINE_MICROVM] = "microvm", [MACHINE_Q35] = "q35" };
-
-const char *machine_name(enum machine machine)
-{
-	return names[machine];
-}
-
-int machine_choose(const char *wanted, enum machine *machine, struct qbx_err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(wanted, names[i]) != 0)
-			continue;
-		*machine = (enum machine)i;
-		return 0;
-	}
-	return err_code(err, EX_DATAERR, "machine: \"%s\" is none of microvm, q35", wanted);
-}
-
 const char *machine_bus(const struct vm_spec *spec)
 {
 	return spec->machine == MACHINE_Q35 ? "pci" : "device";

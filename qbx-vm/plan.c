@@ -163,9 +163,17 @@ static int plan_size(struct vm_spec *spec, const struct config *cfg, const struc
 		     struct qbx_err *err)
 {
 	struct limits limits;
+	struct size size;
 
-	if (limits_make(&limits, cfg, box, err) < 0 || size_make(&limits, spec, NULL, err) < 0)
+	if (limits_make(&limits, cfg, box, err) < 0 || size_make(&limits, &size, NULL, err) < 0)
 		return -1;
+	spec->machine = size.machine;
+	spec->vcpus = size.vcpus;
+	spec->vcpus_max = size.vcpus_max;
+	spec->memory_mib = size.memory_mib;
+	spec->memory_max_mib = size.memory_max_mib;
+	spec->cpu_quota_us = size.cpu_quota_us;
+	spec->cpu_period_us = size.cpu_period_us;
 	if (spec->memory_mib > limits.host.available_mib)
 		log_warn("%u MiB of memory, but the host has only %" PRIu64 " MiB available",
 			 spec->memory_mib, limits.host.available_mib);

@@ -126,7 +126,7 @@ struct goal {
  */
 static int ask_spec(const struct resize *r, struct goal *goal, struct qbx_err *err)
 {
-	struct vm_spec wanted = { 0 };
+	struct size wanted = { 0 };
 	struct limits limits;
 
 	if (limits_make(&limits, r->cfg, &r->box, err) < 0)

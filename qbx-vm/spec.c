@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spec.c - the OCI specification of a box's container */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,26 +104,6 @@ static json_t *make_default(const struct box *box, struct qbx_err *err)
 	return spec;
 }
 
-static json_t *read_bundle(const char *bundle, struct qbx_err *err)
-{
-	_cleanup_close_ int dirfd = -1;
-	json_t *spec;
-
-	if (bundle[0] != '/') {
-		err_code(err, EX_DATAERR, "bundle \"%s\" is not an absolute path", bundle);
-		return NULL;
-	}
-	dirfd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0) {
-		err_sys(err, errno, "open bundle %s", bundle);
-		return NULL;
-	}
-	spec = json_read_file(dirfd, "config.json", err);
-	if (!spec)
-		err_wrap(err, "bundle %s", bundle);
-	return spec;
-}
-
 static int set_args(json_t *spec, char *const *args, int nargs, struct qbx_err *err)
 {
 	json_t *process = json_object_get(spec, "process"), *list, *first;
@@ -148,19 +126,9 @@ static int set_args(json_t *spec, char *const *args, int nargs, struct qbx_err *
 	return err_hint(err, "name one: qbx-vm run -- CMD");
 }
 
-json_t *spec_given(const struct box *box, struct qbx_err *err)
-{
-	const json_t *given = json_object_get(box->doc, "spec");
-	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
-
-	if (given)
-		return json_deep_copy(given);
-	return bundle ? read_bundle(bundle, err) : NULL;
-}
-
 json_t *spec_make(const struct box *box, char *const *args, int nargs, struct qbx_err *err)
 {
-	json_auto_t *spec = spec_given(box, err);
+	json_auto_t *spec = box_spec(box, err);
 	json_t *root;
 
 	if (!spec && !err->code)

@@ -20,10 +20,10 @@
 #include "loop.h"
 #include "phase.h"
 #include "proc.h"
+#include "size.h"
 #include "sock.h"
 #include "vmdk.h"
 
-#define VM_VCPUS_MAX 64u /* CONFIG_NR_CPUS of guest/kernel.config */
 #define VM_LINKS_MAX 4u
 #define VM_DISKS_MAX 16u
 
@@ -80,8 +80,6 @@ bool accel_cpu_virtualises(const char *cpuinfo);
 const char *accel_name(enum accel accel);
 
 /* ---- plan.c ---- */
-
-enum machine { MACHINE_MICROVM, MACHINE_Q35 };
 
 struct vm_link {
 	const char *tap, *mac; /* borrowed from the document */
@@ -187,11 +185,6 @@ int hold_release(const struct config *cfg, const struct box *box, int dirfd,
 #define VM_ID_BALLOON "balloon0"
 #define VM_ID_MEMORY "vmem0" /* there if memory_max_mib is more than memory_mib */
 
-const char *machine_name(enum machine machine);
-
-/** machine_choose() - by its name. Return: 0, or -1 with @err (EX_DATAERR). */
-int machine_choose(const char *wanted, enum machine *machine, struct qbx_err *err) _must_check_;
-
 /** machine_bus() - how the names of its virtio devices end: "device" or "pci". */
 const char *machine_bus(const struct vm_spec *spec);
 
@@ -218,52 +211,6 @@ void machine_argv(struct argv *a, const struct vm_spec *spec);
 
 /** machine_devices() - the devices that every such machine has. */
 void machine_devices(struct argv *a, const struct vm_spec *spec);
-
-/* ---- limits.c ---- */
-
-/* What a VM's size follows from. 0 stands for "nothing said", except of the host. */
-struct limits {
-	enum machine machine;
-	uint64_t memory_bytes;		       /* of the container, or of all in the sandbox */
-	uint64_t cpu_quota_us, cpu_period_us;  /* the same; the period is there with a quota */
-	unsigned cpuset;		       /* processors in it */
-	unsigned cpu_shares;		       /* of a sandbox only: 1024 are one processor */
-	unsigned vcpus, vcpus_max, memory_mib; /* by annotation */
-	struct {
-		unsigned vcpus_max, memory_mib, memory_max_mib; /* as in struct config */
-	} config;
-	struct {
-		unsigned cpus;
-		uint64_t memory_mib, available_mib;
-	} host;
-};
-
-/**
- * limits_read() - what an OCI specification asks for
- * Source of the keys: the OCI runtime specification 1.1, linux.resources; the annotations that
- * containerd's CRI gives a sandbox (io.kubernetes.cri.sandbox-*, decimal, 0 for none); and ours.
- * @spec: NULL is one that says nothing
- * Fills all but config and host. Return: 0, or -1 with @err (EX_DATAERR), which names the key.
- */
-int limits_read(struct limits *l, const json_t *spec, struct qbx_err *err) _must_check_;
-
-/** limits_meminfo() - a value of this /proc/meminfo text, in MiB, or 0. @key is with its colon. */
-uint64_t limits_meminfo(const char *meminfo, const char *key);
-
-/** limits_make() - all of it, of a box on this host. */
-int limits_make(struct limits *l, const struct config *cfg, const struct box *box,
-		struct qbx_err *err) _must_check_;
-
-/* ---- size.c ---- */
-
-/**
- * size_make() - the formula of qbx-vm(8): a function of @l and nothing else
- * Sets machine, processors, memory and quota of @spec.
- * @why: told each step in a line, or NULL
- * Return: 0, or -1 with @err (EX_UNAVAILABLE: the host has not enough).
- */
-int size_make(const struct limits *l, struct vm_spec *spec, FILE *why,
-	      struct qbx_err *err) _must_check_;
 
 /* ---- tsc.c ---- */
 
@@ -539,12 +486,6 @@ void talk_expect(struct talk *t, talk_is_fn *is, void *arg);
 int talk_await(struct talk *t, unsigned timeout_ms, struct qbx_err *err) _must_check_;
 
 /* ---- spec.c ---- */
-
-/**
- * spec_given() - "spec" of the document, else config.json of its bundle
- * Return: a new reference, or NULL: with @err if there is one that cannot be read, else without.
- */
-json_t *spec_given(const struct box *box, struct qbx_err *err) _must_check_;
 
 /**
  * spec_make() - the OCI specification of a box's container

@@ -6,14 +6,10 @@
 
 #include "qbx-vm/argv.c"
 #include "qbx-vm/hello.c"
-#include "qbx-vm/limits.c"
 #include "qbx-vm/machine.c"
 #include "qbx-vm/plan.c"
-#include "qbx-vm/size.c"
 #include "qbx-vm/spec.c"
 #include "qbx-vm/vmdk.c"
-
-struct vm_options vm_options;
 
 /* What plan.c would ask the machine for. */
 int accel_choose(const char *wanted, enum accel *accel, struct qbx_err *err)

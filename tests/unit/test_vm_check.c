@@ -44,13 +44,6 @@ int vsock_by_vhost_user(const struct config *cfg, bool *vhost_user, struct qbx_e
 	return 0;
 }
 
-int machine_choose(const char *wanted, enum machine *machine, struct qbx_err *err)
-{
-	(void)wanted;
-	*machine = MACHINE_MICROVM;
-	return err_code(err, EX_UNAVAILABLE, "not here");
-}
-
 bool plan_find_program(char *found, const char *name)
 {
 	found[0] = '\0';

@@ -2,14 +2,7 @@
 /* how large a VM gets, from what its specification, the configuration and the host say */
 #include "unit.h"
 
-#include "qbx-vm/accel.c"
-#include "qbx-vm/argv.c"
-#include "qbx-vm/limits.c"
-#include "qbx-vm/machine.c"
-#include "qbx-vm/size.c"
-#include "qbx-vm/spec.c"
-
-struct vm_options vm_options;
+#include "lib/size.c"
 
 /* A host with 8 processors and 16 GiB less what the kernel keeps. */
 static struct limits host(void)
@@ -22,9 +15,9 @@ static struct limits host(void)
 	return l;
 }
 
-static struct vm_spec made(const struct limits *l)
+static struct size made(const struct limits *l)
 {
-	struct vm_spec s = { 0 };
+	struct size s = { 0 };
 	struct qbx_err err = { 0 };
 
 	if (size_make(l, &s, NULL, &err) < 0)
@@ -34,7 +27,7 @@ static struct vm_spec made(const struct limits *l)
 
 static void processors(struct limits l, unsigned vcpus, unsigned vcpus_max)
 {
-	struct vm_spec s = made(&l);
+	struct size s = made(&l);
 
 	if (s.vcpus != vcpus || s.vcpus_max != vcpus_max)
 		fail_msg("%u to %u processors, not %u to %u", s.vcpus, s.vcpus_max, vcpus,
@@ -43,7 +36,7 @@ static void processors(struct limits l, unsigned vcpus, unsigned vcpus_max)
 
 static void memory(struct limits l, unsigned mib, unsigned max)
 {
-	struct vm_spec s = made(&l);
+	struct size s = made(&l);
 
 	if (s.memory_mib != mib || s.memory_max_mib != max)
 		fail_msg("%u to %u MiB, not %u to %u", s.memory_mib, s.memory_max_mib, mib, max);
@@ -52,7 +45,7 @@ static void memory(struct limits l, unsigned mib, unsigned max)
 static void without_limits_it_is_the_default(void **state)
 {
 	struct limits l = host();
-	struct vm_spec s = made(&l);
+	struct size s = made(&l);
 
 	(void)state;
 	processors(l, 1, 8);
@@ -197,7 +190,7 @@ static void an_annotation_says_what_memory_to_begin_with(void **state)
 static void what_the_host_has_not_is_refused(void **state)
 {
 	struct limits l = host();
-	struct vm_spec s = { 0 };
+	struct size s = { 0 };
 	struct qbx_err err = { 0 };
 
 	(void)state;
@@ -227,7 +220,7 @@ static void each_step_is_told(void **state)
 		"memory needed ", "host memory ", "memory_mib ", "memory_max_mib ",
 	};
 	struct limits l = host();
-	struct vm_spec s = { 0 };
+	struct size s = { 0 };
 	struct qbx_err err = { 0 };
 	_cleanup_free_ char *text = NULL;
 	size_t len;

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "cpulist.h"
 #include "io.h"
-#include "vm.h"
+#include "size.h"
 
 #define CPUS_MAX 8192u /* the most that Linux knows */
 #define MEMINFO_MAX (64u << 10)
@@ -140,8 +141,8 @@ static int take_ours(struct limits *l, const char *name, const json_t *value, st
 		const char *name;
 		unsigned *to, max;
 	} known[] = {
-		{ OURS "vcpus", &l->vcpus, VM_VCPUS_MAX },
-		{ OURS "vcpus-max", &l->vcpus_max, VM_VCPUS_MAX },
+		{ OURS "vcpus", &l->vcpus, SIZE_VCPUS_MAX },
+		{ OURS "vcpus-max", &l->vcpus_max, SIZE_VCPUS_MAX },
 		{ OURS "memory-mib", &l->memory_mib, 1u << 20 },
 	};
 
@@ -232,7 +233,7 @@ int limits_make(struct limits *l, const struct config *cfg, const struct box *bo
 		struct qbx_err *err)
 {
 	const char *machine = json_string_value(json_object_get(box->doc, "machine"));
-	json_auto_t *spec = spec_given(box, err);
+	json_auto_t *spec = box_spec(box, err);
 
 	memset(l, 0, sizeof(*l));
 	l->config.vcpus_max = cfg->vcpus_max;

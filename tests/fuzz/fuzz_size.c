@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_vm_size.c - an OCI specification's limits and what VM they come to */
+/* fuzz_size.c - an OCI specification's limits and what VM they come to */
 #include "fuzz.h"
 
-#include "qbx-vm/accel.c"
-#include "qbx-vm/argv.c"
-#include "qbx-vm/limits.c"
-#include "qbx-vm/machine.c"
-#include "qbx-vm/size.c"
-#include "qbx-vm/spec.c"
-
-struct vm_options vm_options;
+#include "lib/size.c"
 
 static void check_size(const struct limits *l)
 {
-	struct vm_spec s = { 0 };
+	struct size s = { 0 };
 	struct qbx_err err = { 0 };
 
 	if (size_make(l, &s, NULL, &err) < 0) {
@@ -21,7 +14,7 @@ static void check_size(const struct limits *l)
 			abort();
 		return;
 	}
-	if (s.vcpus < 1 || s.vcpus > s.vcpus_max || s.vcpus_max > VM_VCPUS_MAX)
+	if (s.vcpus < 1 || s.vcpus > s.vcpus_max || s.vcpus_max > SIZE_VCPUS_MAX)
 		abort();
 	if (s.memory_mib < STEP_MIB || s.memory_mib % STEP_MIB || s.memory_max_mib % STEP_MIB ||
 	    s.memory_mib > s.memory_max_mib || s.memory_max_mib > l->host.memory_mib)

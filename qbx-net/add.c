@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "net.h"
+#include "size.h"
 
 /* One box on its way to its networks. */
 struct add {
@@ -92,6 +93,22 @@ static int choose(struct add *a, struct qbx_err *err)
 			 a->box.key, cfg->cni_conf_dir);
 		lease_free(&a->lease);
 	}
+	return 0;
+}
+
+/* What an interface of the VM will have, as qbx-vm(8) sizes that. */
+static int plan_queues(struct add *a, struct qbx_err *err)
+{
+	struct limits limits;
+	struct size size;
+
+	a->lease.queues = 1;
+	if (a->lease.nnets == 0 && !a->lease.given)
+		return 0;
+	if (limits_make(&limits, &a->cli->cfg, &a->box, err) < 0)
+		return -1;
+	size_vcpus(&limits, &size, NULL);
+	a->lease.queues = size_queues(&size);
 	return 0;
 }
 
@@ -262,7 +279,8 @@ static int add(struct cli *cli, struct qbx_err *err)
 				.lock = &lock,
 				.ns = -1,
 				.timeout_ms = net_plugin_timeout(err) };
-	if (a.join.timeout_ms < 0 || choose(&a, err) < 0 || check_plugins(&a.join, err) < 0)
+	if (a.join.timeout_ms < 0 || choose(&a, err) < 0 || plan_queues(&a, err) < 0 ||
+	    check_plugins(&a.join, err) < 0)
 		return -1;
 	a.join.path = netns_path_of(&a.lease, a.box.key, a.path);
 	if (set_owner(&a, err) < 0)

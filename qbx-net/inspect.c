@@ -248,6 +248,9 @@ void inspect_network(struct nl_sock *sock, const struct attachment *at, const js
 	tap = inspect_link(sock, name, mtu, found);
 	if (tap && !link_is_tap(tap))
 		differs(found, name, "is no TAP");
+	else if (tap && tap_is_multiqueue(tap) != (json_object_get(said, "queues") != NULL))
+		differs(found, name, "is %sa device of several queues",
+			tap_is_multiqueue(tap) ? "" : "not ");
 	if (strcmp(at->tap, name) != 0)
 		return;
 	nic = inspect_nic(sock, at, said, id, found);

@@ -90,13 +90,17 @@ static int guest_mac(json_t *link, struct rtnl_link *tap, const char *key, const
 		json_sprintf("02:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4]));
 }
 
-static int describe(json_t *link, const struct attachment *at, struct rtnl_link *tap,
+static int describe(const struct join *j, size_t i, json_t *link, struct rtnl_link *tap,
 		    struct qbx_err *err)
 {
+	const struct attachment *at = &j->lease->nets[i];
+
 	if (json_object_set_new(link, "name", json_string(at->name)) < 0 ||
 	    json_object_set_new(link, "ifname", json_string(at->ifname)) < 0 ||
 	    json_object_set_new(link, "tap", json_string(rtnl_link_get_name(tap))) < 0 ||
-	    json_object_set_new(link, "mtu", json_integer((json_int_t)rtnl_link_get_mtu(tap))) < 0)
+	    json_object_set_new(link, "mtu", json_integer((json_int_t)rtnl_link_get_mtu(tap))) <
+		    0 ||
+	    tap_tell_queues(link, tap, j->lease->queues) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	return 0;
 }
@@ -131,12 +135,12 @@ int join_tap(const struct join *j, size_t i, struct nl_sock *sock, json_t *link,
 		return -1;
 	if (name_tap(j, i, sock, err) < 0)
 		return -1;
-	tap = tap_create(j->ns, sock, at->tap, rtnl_link_get_mtu(nic), err);
+	tap = tap_create(j->ns, sock, at->tap, rtnl_link_get_mtu(nic), j->lease->queues, err);
 	if (!tap || redirect_pair(sock, nic, tap, err) < 0)
 		return -1;
 	if (json_object_set_new(link, "mac", json_string(link_mac(nic, mac))) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
-	return describe(link, at, tap, err);
+	return describe(j, i, link, tap, err);
 }
 
 static json_t *no_link(const struct attachment *at, struct qbx_err *err)
@@ -161,7 +165,7 @@ static json_t *make_link(const struct join *j, size_t i, struct qbx_err *err)
 	tap = tap_find(sock, at->result);
 	if (!tap)
 		return join_tap(j, i, sock, link, err) < 0 ? no_link(at, err) : take_ptr(link);
-	if (guest_mac(link, tap, j->key, at->name) < 0 || describe(link, at, tap, err) < 0)
+	if (guest_mac(link, tap, j->key, at->name) < 0 || describe(j, i, link, tap, err) < 0)
 		return NULL;
 	return take_ptr(link);
 }

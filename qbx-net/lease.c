@@ -9,6 +9,7 @@
 #include "io.h"
 #include "json.h"
 #include "net.h"
+#include "size.h"
 
 #define LEASE_VERSION 2
 #define LEASE_OLD 1 /* of one network, with the TAP tap0; still undone */
@@ -124,18 +125,22 @@ static int given_from_json(struct lease *l, const json_t *given, struct qbx_err 
 static int lease_from_json(struct lease *l, const json_t *j, struct qbx_err *err)
 {
 	json_t *nets = NULL, *net = NULL, *owner = NULL, *given = NULL;
-	int version, owned, standin = 0;
+	int version, owned, standin = 0, queues = 1;
 	json_error_t je;
 
-	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?b, s?o, s?o, s?o, s?o}", "lease",
-			   &version, "owned", &owned, "standin", &standin, "given", &given,
-			   "networks", &nets, "owner", &owner, "net", &net) < 0)
+	if (json_unpack_ex((json_t *)j, &je, 0, "{s:i, s:b, s?b, s?i, s?o, s?o, s?o, s?o}", "lease",
+			   &version, "owned", &owned, "standin", &standin, "queues", &queues,
+			   "given", &given, "networks", &nets, "owner", &owner, "net", &net) < 0)
 		return err_code(err, EX_DATAERR, "%s", je.text);
+	if (queues < 1 || queues > (int)SIZE_QUEUES_MAX)
+		return err_code(err, EX_DATAERR, "\"queues\" must be from 1 to %u",
+				SIZE_QUEUES_MAX);
 	if ((owner && proc_from_json(owner, &l->owner, err) < 0) ||
 	    (given && given_from_json(l, given, err) < 0))
 		return -1;
 	l->owned = owned;
 	l->standin = standin;
+	l->queues = (unsigned)queues;
 	l->net = json_incref(net);
 	if (version == LEASE_VERSION)
 		return nets_from_json(l, nets, err);
@@ -193,10 +198,11 @@ static json_t *lease_to_json(const struct lease *l)
 	for (size_t i = 0; i < l->nnets; i++)
 		if (json_array_append_new(nets, attachment_to_json(&l->nets[i])) < 0)
 			return NULL;
-	return json_pack("{s:i, s:b, s:b, s:o*, s:O, s:o*, s:O*}", "lease", LEASE_VERSION, "owned",
-			 l->owned, "standin", l->standin, "given", given_to_json(l), "networks",
-			 nets, "owner", l->owner.pid ? proc_to_json(&l->owner) : NULL, "net",
-			 l->net);
+	return json_pack("{s:i, s:b, s:b, s:I, s:o*, s:O, s:o*, s:O*}", "lease", LEASE_VERSION,
+			 "owned", l->owned, "standin", l->standin, "queues",
+			 (json_int_t)(l->queues ? l->queues : 1), "given", given_to_json(l),
+			 "networks", nets, "owner", l->owner.pid ? proc_to_json(&l->owner) : NULL,
+			 "net", l->net);
 }
 
 int lease_write(const struct config *cfg, const char *key, const struct lease *l,

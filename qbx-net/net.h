@@ -273,9 +273,10 @@ struct netns_id {
 
 /* lease.c: /var/lib/qemubox/leases/<key>.json */
 struct lease {
-	bool owned;   /* the namespace is of our making */
-	bool standin; /* it is one of standin.c by now */
-	char *given;  /* path of one that somebody else has made and filled, or NULL; owned */
+	bool owned;	 /* the namespace is of our making */
+	bool standin;	 /* it is one of standin.c by now */
+	unsigned queues; /* of each of the VM's interfaces, where its TAP can have several */
+	char *given;	 /* path of one that somebody else has made and filled, or NULL; owned */
 	struct netns_id given_id;
 	struct attachment nets[NET_ATTACHED_MAX];
 	size_t nnets;
@@ -468,11 +469,18 @@ bool link_is_tap(struct rtnl_link *link);
 
 /**
  * tap_create() - a persistent TAP called @name in the namespace, up
+ * @queues: of more than one, the kernel makes a device that can have up to 256
  * Frames carry a virtio-net header, so that offloads pass from one guest to another.
  * Return: the link, rtnl_link_put(), or NULL with @err.
  */
 struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, unsigned mtu,
-			     struct qbx_err *err) _must_check_;
+			     unsigned queues, struct qbx_err *err) _must_check_;
+
+/** tap_is_multiqueue() - has it to be opened queue by queue (IFF_MULTI_QUEUE), be it a single one? */
+bool tap_is_multiqueue(struct rtnl_link *tap);
+
+/** tap_tell_queues() - "queues" of a link of qbx-json(7), if @tap is such a one. Return: 0, or -1. */
+int tap_tell_queues(json_t *link, struct rtnl_link *tap, unsigned queues) _must_check_;
 
 /** tap_remove() - Return: 0 (also when absent), or -1 with @err. */
 int tap_remove(int ns, const char *name, struct qbx_err *err) _must_check_;

@@ -73,7 +73,10 @@ static int plan_network(const struct join *j, size_t i, struct qbx_err *err)
 	printf("# CNI cache %s/results/%s-%s-%s\n", j->cfg->cni_cache_dir, at->conf.name, j->key,
 	       at->ifname);
 	printf("# unless the chain made a TAP itself\n");
-	printf("ip netns exec %s ip tuntap add dev %s mode tap vnet_hdr\n", ns, tap);
+	printf("ip netns exec %s ip tuntap add dev %s mode tap vnet_hdr%s\n", ns, tap,
+	       j->lease->queues > 1 ? " multi_queue" : "");
+	if (j->lease->queues > 1)
+		printf("%s tc qdisc add dev %s root noqueue\n", in, tap);
 	printf("ip -n %s link set %s addrgenmode none mtu MTU-OF-%s up\n", ns, tap, at->ifname);
 	print_redirect(in, at->ifname, tap);
 	print_redirect(in, tap, at->ifname);

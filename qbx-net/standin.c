@@ -56,7 +56,7 @@ void standin_dress(int ns, const struct attachment *at, const char *key, size_t 
 
 	if (tap_remove(ns, at->ifname, &e) == 0)
 		sock = netns_socket(ns, &e);
-	link = sock ? tap_create(ns, sock, at->ifname, 0, &e) : NULL;
+	link = sock ? tap_create(ns, sock, at->ifname, 0, 1, &e) : NULL;
 	if (!link) {
 		log_debug("%s", e.msg);
 		return;

@@ -147,10 +147,11 @@ static int describe(struct sync *s, size_t i, struct qbx_err *err)
 {
 	const struct attachment *at = with_tap(&s->lease, i);
 	struct rtnl_link *nic = s->nics[i];
+	_cleanup_(cleanup_linkp) struct rtnl_link *tap = link_get(s->sock, at->tap, err);
 	json_auto_t *link = NULL, *more = NULL;
 	char mac[18];
 
-	if (nic_fits(nic, err) < 0)
+	if (!tap || nic_fits(nic, err) < 0)
 		return -1;
 	link = nic_describe(s->sock, nic, err);
 	if (!link)
@@ -158,7 +159,8 @@ static int describe(struct sync *s, size_t i, struct qbx_err *err)
 	more = json_pack("{s:s, s:s, s:s, s:s, s:i}", "ifname", rtnl_link_get_name(nic), "tap",
 			 at->tap, "mac", link_mac(nic, mac), "nic", booted_with(&s->lease, at),
 			 "mtu", (int)rtnl_link_get_mtu(nic));
-	if (!more || json_object_update(link, more) < 0)
+	if (!more || json_object_update(link, more) < 0 ||
+	    tap_tell_queues(link, tap, s->lease.queues) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
 	result_drop_routes(link, s->links);
 	json_array_append(s->links, link);

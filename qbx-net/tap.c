@@ -7,6 +7,8 @@
 #include <netlink/errno.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/inet6.h>
+#include <netlink/route/qdisc.h>
+#include <netlink/route/tc.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -28,8 +30,30 @@ static void hush_ipv6(struct nl_sock *sock, struct rtnl_link *tap)
 		log_debug("no IPv6 address on %s: %s", rtnl_link_get_name(tap), nl_geterror(rc));
 }
 
+/*
+ * A device that can have several queues is one of 256 (MAX_TAP_QUEUES), and each would get a qdisc of its
+ * own when the device goes up. Measured with 6.18 and pfifo_fast: 6.5 MiB a TAP, and 0.3 MiB with this;
+ * one of a single queue takes 0.1. Nothing is lost by it: a TAP drops what its reader is too slow for.
+ */
+static void have_no_qdiscs(struct nl_sock *sock, struct rtnl_link *tap)
+{
+	struct rtnl_qdisc *q = rtnl_qdisc_alloc();
+	int rc = -NLE_NOMEM;
+
+	if (q) {
+		rtnl_tc_set_ifindex(TC_CAST(q), rtnl_link_get_ifindex(tap));
+		rtnl_tc_set_parent(TC_CAST(q), TC_H_ROOT);
+		rc = rtnl_tc_set_kind(TC_CAST(q), "noqueue");
+		if (rc == 0)
+			rc = rtnl_qdisc_add(sock, q, NLM_F_CREATE);
+		rtnl_qdisc_put(q);
+	}
+	if (rc < 0) /* it works as well, and takes more memory */
+		log_debug("no qdisc noqueue on %s: %s", rtnl_link_get_name(tap), nl_geterror(rc));
+}
+
 struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, unsigned mtu,
-			     struct qbx_err *err)
+			     unsigned queues, struct qbx_err *err)
 {
 	_cleanup_close_ int fd = netns_open_file(ns, "/dev/net/tun", O_RDWR, err);
 	_cleanup_(cleanup_linkp) struct rtnl_link *tap = NULL;
@@ -38,7 +62,7 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, uns
 	if (fd < 0)
 		return NULL;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (queues > 1 ? IFF_MULTI_QUEUE : 0);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		err_sys(err, errno, "create %s", name);
 		return NULL;
@@ -48,6 +72,8 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, uns
 	if (!tap)
 		return NULL;
 	hush_ipv6(sock, tap);
+	if (queues > 1)
+		have_no_qdiscs(sock, tap);
 	if (link_up(sock, tap, mtu, err) < 0)
 		return NULL;
 	/* Last, as until now closing the descriptor takes the device away. */
@@ -57,6 +83,18 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, uns
 	}
 	step("tap-kept", name);
 	return link_get(sock, name, err); /* as it is by now */
+}
+
+bool tap_is_multiqueue(struct rtnl_link *tap)
+{
+	return rtnl_link_get_num_tx_queues(tap) > 1;
+}
+
+int tap_tell_queues(json_t *link, struct rtnl_link *tap, unsigned queues)
+{
+	if (!tap_is_multiqueue(tap))
+		return 0;
+	return json_object_set_new(link, "queues", json_integer((json_int_t)queues));
 }
 
 int tap_remove(int ns, const char *name, struct qbx_err *err)

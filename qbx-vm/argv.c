@@ -41,12 +41,17 @@ void argv_add(struct argv *a, const char *fmt, ...)
 	take(a, word);
 }
 
+unsigned vm_link_queues(const struct vm_link *link)
+{
+	return link->queues ? link->queues : 1;
+}
+
 int vm_link_fd(const struct vm_spec *spec, size_t link)
 {
 	int fd = VM_FD_FIRST;
 
 	for (size_t i = 0; i < link; i++)
-		fd += spec->links[i].vhost ? 2 : 1;
+		fd += (int)vm_link_queues(&spec->links[i]) * (spec->links[i].vhost ? 2 : 1);
 	return fd;
 }
 
@@ -160,18 +165,32 @@ static void add_vsock(struct argv *a, const struct vm_spec *spec)
 	}
 }
 
+/* ",fd=7", or of several ",fds=7:8:9". */
+static void list_fds(char *buf, size_t size, const char *option, int first, unsigned n)
+{
+	size_t len = (size_t)snprintf(buf, size, ",%s%s=", option, n > 1 ? "s" : "");
+
+	for (unsigned i = 0; i < n && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%d", i ? ":" : "",
+					first + (int)i);
+}
+
+/* With more than one queue the device has two interrupts for each, where it has messages (PCI). */
 static void add_link(struct argv *a, const struct vm_spec *spec, size_t i)
 {
 	const struct vm_link *l = &spec->links[i];
+	unsigned queues = vm_link_queues(l);
+	char taps[64], vhosts[64] = "";
 	int fd = vm_link_fd(spec, i);
 
-	argv_add(a, "-netdev");
+	list_fds(taps, sizeof(taps), "fd", fd, queues);
 	if (l->vhost)
-		argv_add(a, "tap,id=link%zu,fd=%d,vhost=on,vhostfd=%d", i, fd, fd + 1);
-	else
-		argv_add(a, "tap,id=link%zu,fd=%d,vhost=off", i, fd);
+		list_fds(vhosts, sizeof(vhosts), "vhostfd", fd + (int)queues, queues);
+	argv_add(a, "-netdev");
+	argv_add(a, "tap,id=link%zu%s,vhost=%s%s", i, taps, l->vhost ? "on" : "off", vhosts);
 	argv_add(a, "-device");
-	argv_add(a, "virtio-net-%s,netdev=link%zu,mac=%s", machine_bus(spec), i, l->mac);
+	argv_add(a, "virtio-net-%s,netdev=link%zu,mac=%s%s", machine_bus(spec), i, l->mac,
+		 queues > 1 ? ",mq=on" : "");
 }
 
 /* A disk comes as a descriptor, and so does each extent of a VMDK, whose description names those. */

@@ -16,6 +16,16 @@ int boot_create_log(int dirfd, const char *name, struct qbx_err *err)
 	return fd < 0 ? err_sys(err, errno, "create %s", name) : fd;
 }
 
+static int open_vhost(int *fds, unsigned n, struct qbx_err *err)
+{
+	for (unsigned q = 0; q < n; q++) {
+		fds[q] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+		if (fds[q] < 0)
+			return err_sys(err, errno, "open /dev/vhost-net");
+	}
+	return 0;
+}
+
 static int open_links(struct boot *b, struct qbx_err *err)
 {
 	const struct vm_spec *spec = &b->vm->spec;
@@ -26,16 +36,13 @@ static int open_links(struct boot *b, struct qbx_err *err)
 			return err_sys(err, errno, "open network namespace %s", spec->netns);
 	}
 	for (size_t i = 0; i < spec->nlinks; i++) {
-		int *fd = &b->fds[vm_link_fd(spec, i)];
+		const struct vm_link *l = &spec->links[i];
+		unsigned queues = vm_link_queues(l);
+		int *fds = &b->fds[vm_link_fd(spec, i)];
 
-		fd[0] = tap_open(b->netns, spec->links[i].tap, err);
-		if (fd[0] < 0)
+		if (tap_open(b->netns, l, fds, err) < 0 ||
+		    (l->vhost && open_vhost(fds + queues, queues, err) < 0))
 			return -1;
-		if (!spec->links[i].vhost)
-			continue;
-		fd[1] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
-		if (fd[1] < 0)
-			return err_sys(err, errno, "open /dev/vhost-net");
 	}
 	return 0;
 }

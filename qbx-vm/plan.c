@@ -102,9 +102,15 @@ static int plan_links(struct vm_spec *spec, const json_t *net, struct qbx_err *e
 		return err_code(err, EX_DATAERR, "net: \"netns\" is missing");
 	json_array_foreach (links, i, link) {
 		struct vm_link *l = &spec->links[i];
+		json_int_t queues = 0;
 
-		if (json_unpack_ex(link, &je, 0, "{s:s, s:s}", "tap", &l->tap, "mac", &l->mac) < 0)
+		if (json_unpack_ex(link, &je, 0, "{s:s, s:s, s?I}", "tap", &l->tap, "mac", &l->mac,
+				   "queues", &queues) < 0)
 			return err_code(err, EX_DATAERR, "net.links: %s", je.text);
+		if (json_object_get(link, "queues") && (queues < 1 || queues > SIZE_QUEUES_MAX))
+			return err_code(err, EX_DATAERR, "net.links: queues %lld, at most %u",
+					(long long)queues, SIZE_QUEUES_MAX);
+		l->queues = (unsigned)queues;
 		if (!mac_ok(l->mac))
 			return err_code(err, EX_DATAERR, "net.links: mac \"%s\"", l->mac);
 		l->vhost = spec->accel == ACCEL_KVM && access("/dev/vhost-net", R_OK | W_OK) == 0;

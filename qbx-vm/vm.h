@@ -83,7 +83,8 @@ const char *accel_name(enum accel accel);
 
 struct vm_link {
 	const char *tap, *mac; /* borrowed from the document */
-	bool vhost;	       /* a second descriptor, of /dev/vhost-net, follows the TAP's */
+	unsigned queues;       /* of the TAP, each a descriptor; 0: it cannot have several */
+	bool vhost;	       /* as many descriptors of /dev/vhost-net follow the TAP's */
 };
 
 struct vm_disk {
@@ -230,11 +231,14 @@ unsigned tsc_khz_since(const struct tsc_mark *m);
 enum { VM_FD_CONSOLE = 3, VM_FD_QMP, VM_FD_EVENTS, VM_FD_MONITOR, VM_FD_VSOCK, VM_FD_FIRST };
 
 /**
- * vm_link_fd(), vm_disk_fd() - the number of a link's TAP (vhost-net's is one more) or a disk
- * The extents of a VMDK follow it. Those of what would come after the last are where the end is.
+ * vm_link_fd(), vm_disk_fd() - the number of a link's TAP or a disk
+ * Further queues of the TAP follow it, and then vhost-net, queue by queue. The extents of a VMDK follow it. Those of what would come after the last are where the end is.
  */
 int vm_link_fd(const struct vm_spec *spec, size_t link);
 int vm_disk_fd(const struct vm_spec *spec, size_t disk);
+
+/** vm_link_queues() - how many descriptors of its TAP a link has. */
+unsigned vm_link_queues(const struct vm_link *link);
 
 /** vm_cmdline() - the guest kernel's command line. Return: 0, or -1 if @size is too small. */
 int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size) _must_check_;
@@ -250,11 +254,12 @@ void strv_free(char **v);
 /* ---- tap.c ---- */
 
 /**
- * tap_open() - a descriptor of an existing TAP device in another network namespace
+ * tap_open() - the queues of an existing TAP device in another network namespace
  * @netns: descriptor of the namespace. The caller's own is entered again before it returns.
- * Return: descriptor, or -1 with @err.
+ * @fds: room for vm_link_queues(@link); gets a descriptor each, also of those opened before a failure
+ * Return: 0, or -1 with @err.
  */
-int tap_open(int netns, const char *name, struct qbx_err *err) _must_check_;
+int tap_open(int netns, const struct vm_link *link, int *fds, struct qbx_err *err) _must_check_;
 
 /* ---- hello.c ---- */
 

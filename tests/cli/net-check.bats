@@ -140,6 +140,9 @@ differs() {
 	run -1 net check -j <"$T/out"
 	[ "$output" = '[{"about":"tap0","difference":"is not redirected to net0"}]' ]
 	$n link del tap0
+	inside ip netns exec "$key" ip tuntap add tap0 mode tap multi_queue
+	differs 'tap0: is a device of several queues'
+	$n link del tap0
 	differs 'tap0: is missing'
 	$n link del net0
 	differs 'net0: is missing'

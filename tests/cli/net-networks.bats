@@ -28,10 +28,7 @@ document() {
 	network two 12
 	document '[{"name":"two"},{"ifname":"net7"},{"name":"one"}]' >"$T/box"
 	net add <"$T/box" >"$T/out"
-	python3 - "$BATS_TEST_DIRNAME/../schema/net.json" "$T/out" <<-'END'
-		import json, sys, jsonschema
-		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
-	END
+	valid net.json "$T/out"
 	jq -e '.net.cni == "two" and [.net.links[] | [.name, .network, .tap]] ==
 		[["eth0", "two", "tap0"], ["net7", "one", "tap1"], ["eth2", "one", "tap2"]]' "$T/out"
 	# where two networks lead to the same place, the first one does

@@ -42,13 +42,6 @@ wired() {
 	in_box tc filter show dev "$2" parent ffff: | grep -q "Redirect to device $1"
 }
 
-valid() {
-	python3 - "$BATS_TEST_DIRNAME/../schema/net.json" "$1" <<-'END'
-		import json, sys, jsonschema
-		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
-	END
-}
-
 # asks KEY: the box that is wanted
 asks() {
 	box="{\"qbx\":1,\"id\":\"demo\",$1}"
@@ -74,7 +67,7 @@ nothing_of_ours() {
 	tap=$(in_box cat /sys/class/net/tap0/ifindex)
 	net sync <"$T/out" >"$T/synced"
 	[ ! -s "$err" ]
-	valid "$T/synced"
+	valid net.json "$T/synced"
 	jq -e '.mine == [1,2] and .net.owned and .net.cni == null and .net.netns == "/run/netns/default--demo"' "$T/synced"
 	jq -e --arg mac "$(in_box cat /sys/class/net/eth0/address)" --arg nic "$(jq -r '.net.links[0].mac' "$T/out")" \
 		'.net.links == [{name: "eth0", ifname: "eth0", tap: "tap0", mac: $mac, nic: $nic, mtu: 1400,
@@ -93,11 +86,14 @@ nothing_of_ours() {
 	theirs_end
 }
 
-@test "a second sync finds nothing new, unless something is" {
+@test "a second sync finds nothing new, unless something is; the TAPs have the queues that they had" {
+	export QEMUBOX_VCPUS_MAX=2
 	conflist 1.0.0
+	asks '"spec":{"annotations":{"io.qemubox.vcpus":"2"}}'
 	net add <<<"$box" >"$T/out"
 	theirs ADD eth0
 	net sync <"$T/out" >"$T/one"
+	jq -e '.net.links[0].queues == 2' "$T/one"
 	net sync <"$T/one" >"$T/two"
 	net sync <"$T/out" >"$T/three"
 	for again in two three; do
@@ -134,7 +130,7 @@ nothing_of_ours() {
 	theirs ADD eth9 10.98.0.0/24
 	theirs ADD eth10 10.97.0.0/24
 	net sync <"$T/out" >"$T/synced"
-	valid "$T/synced"
+	valid net.json "$T/synced"
 	jq -e --slurpfile out "$T/out" '[.net.links[] | [.name, .tap, .nic, .addresses[0]]] ==
 		[["eth9", "tap0", $out[0].net.links[0].mac, "10.98.0.2/24"],
 		["eth10", "tap1", $out[0].net.links[1].mac, "10.97.0.2/24"]]' "$T/synced"

@@ -3,6 +3,7 @@
 # qbx-net with the distribution's CNI plugins. Scripts stand in for them only where one has to misbehave.
 
 # shellcheck disable=SC2154 # nets.bash sets them
+# shellcheck disable=SC2030,SC2031 # each test is a process
 
 bats_require_minimum_version 1.5.0
 
@@ -13,10 +14,7 @@ load nets
 	net add <<<"$box" >"$T/out"
 	[ ! -s "$err" ]
 	[ "$(wc -l <"$T/out")" = 1 ]
-	python3 - "$BATS_TEST_DIRNAME/../schema/net.json" "$T/out" <<-'END'
-		import json, sys, jsonschema
-		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
-	END
+	valid net.json "$T/out"
 	jq -e '.mine == [1,2] and .net.owned and .net.cni == "testnet" and (.net.links | length) == 1' "$T/out"
 	jq -e '.net.netns == "/run/netns/default--demo"' "$T/out"
 	jq -e '.net.dns == {nameservers: ["192.0.2.53"], search: ["box.example"]}' "$T/out"
@@ -284,6 +282,58 @@ load nets
 		routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}]' "$T/out"
 	run ! inside ip -n "$key" link show tap0
 	net del <"$T/out"
+}
+
+# sized VCPUS: the box, of a specification for so many processors
+sized() {
+	echo '{"qbx":1,"id":"demo","spec":{"annotations":{"io.qemubox.vcpus":"'"$1"'"}}}'
+}
+
+@test "TAPs of several queues for a box of several processors" {
+	export QEMUBOX_VCPUS_MAX=12
+	conflist 1.0.0
+	for size in 1:null 3:3 12:8; do
+		sized "${size%:*}" >"$T/box"
+		net add <"$T/box" >"$T/out"
+		jq -e ".net.links[0].queues == ${size#*:}" "$T/out"
+		valid net.json "$T/out"
+		[ "$(inside ip -n "$key" -d -o link show tap0 | grep -c ' multi_queue on\| multi_queue numqueues')" = \
+			"$([ "${size#*:}" = null ] && echo 0 || echo 1)" ]
+		[ -z "$(net check <"$T/out")" ]
+		net del <"$T/out" >"$T/after"
+		cmp "$T/box" "$T/after"
+	done
+	net add --dry-run <<<"$(sized 2)" >"$T/plan"
+	grep -q 'ip tuntap add dev tap0 mode tap vnet_hdr multi_queue$' "$T/plan"
+	grep -q 'tc qdisc add dev tap0 root noqueue$' "$T/plan"
+	run ! grep -q 'multi_queue\|noqueue' <(net add --dry-run <<<"$(sized 1)")
+	# by the bundle as well, and what qbx-vm would refuse is refused before anything is made
+	mkdir "$T/bundle"
+	echo '{"linux":{"resources":{"cpu":{"quota":150000,"period":100000}}}}' >"$T/bundle/config.json"
+	box='{"qbx":1,"id":"demo","bundle":"'$T/bundle'"}'
+	net add <<<"$box" | jq -e '.net.links[0].queues == 2'
+	# its 256 queues have no qdisc each, which would take megabytes
+	[ "$(inside ip netns exec "$key" tc qdisc show dev tap0 root | cut -d' ' -f2)" = noqueue ]
+	net del <<<"$box"
+	fails 65 add <<<"$(sized many)"
+	one_line 'annotation io.qemubox.vcpus: "many" is no whole number'
+}
+
+@test "a chain that made a TAP of several queues: it is opened as such by a box of one processor, too" {
+	export QEMUBOX_VCPUS_MAX=4
+	conflist 1.0.0 maketap
+	plugin maketap <<-'END'
+		[ "$CNI_COMMAND" = DEL ] && exit 0
+		nsenter --net="$CNI_NETNS" ip tuntap add tap7 mode tap vnet_hdr multi_queue >&2
+		nsenter --net="$CNI_NETNS" ip link set tap7 up >&2
+		jq '.prevResult | .interfaces += [{name: "tap7", sandbox: env.CNI_NETNS}]'
+	END
+	for vcpus in 1 3; do
+		net add <<<"$(sized $vcpus)" >"$T/out"
+		jq -e ".net.links[0] | .tap == \"tap7\" and .queues == $vcpus" "$T/out"
+		[ -z "$(net check <"$T/out")" ]
+		net del <"$T/out"
+	done
 }
 
 @test "the examples of the manual page" {

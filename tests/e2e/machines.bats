@@ -118,6 +118,52 @@ boots_with_every_qemu() {
 	done
 }
 
+# queues PLUGIN [COMMAND...]: on that network, what a guest says of its interface, to $T/out; when the network
+# is made, the command makes 10.79.0.1 reachable
+queues() {
+	export QEMUBOX_CNI_CONF_DIR=$T/net.d QEMUBOX_VCPUS_MAX=2
+	mkdir -p "$QEMUBOX_CNI_CONF_DIR"
+	jq -cn --argjson plugin "$1" --arg ipam "$T/ipam" '{cniVersion: "1.0.0", name: "e2e", plugins: [$plugin + {
+		ipam: {type: "host-local", dataDir: $ipam, subnet: "10.79.0.0/24"}}]}' > "$T/net.d/1.conflist"
+	qbx-net add < "$T/box.json" > "$T/joined.json"
+	status=0
+	qbx-net check < "$T/joined.json" || status=$?
+	"${@:2}"
+	qbx-vm run --box "$T/joined.json" -- sh -c 'cd /sys/class/net/eth0; ls queues
+		grep virtio /proc/interrupts; ping -qc 3 10.79.0.1' > "$T/out" || status=$?
+	qbx-net del < "$T/joined.json" > /dev/null
+	[ "$status" -eq 0 ] || { cat "$T/out"; false; }
+}
+
+@test "an interface has a queue for each processor that the box begins with" {
+	for size in microvm:2 q35:2 microvm:1; do
+		IFS=: read -r machine queues <<< "$size"
+		with ".spec.annotations = {\"io.qemubox.vcpus\": \"$queues\", \"io.qemubox.machine\": \"$machine\"} |
+			.spec.process.capabilities[] += [\"CAP_NET_RAW\"]"
+		queues '{"type": "bridge", "bridge": "qbx9", "isGateway": true}'
+		[ "$(grep -c '^tx-' "$T/out")" -eq "$queues" ]
+		[ "$(grep -c '^rx-' "$T/out")" -eq "$queues" ]
+		# on PCI each has its own interrupt
+		[ "$machine" != q35 ] || [ "$(grep -c -- '-input\.' "$T/out")" -eq "$queues" ]
+	done
+	ip link del qbx9
+}
+
+@test "a TAP of several queues that a plugin made is used, by a box of one processor as well" {
+	# in place of the address that the guest has, one for it to find
+	other_end() {
+		ip -n default--demo address flush dev net0
+		ip -n default--demo address add 10.79.0.1/24 dev net0
+	}
+	for vcpus in 1 2; do
+		with ".spec.annotations[\"io.qemubox.vcpus\"] = \"$vcpus\" |
+			.spec.process.capabilities[] += [\"CAP_NET_RAW\"]"
+		queues '{"type": "tap", "multiQueue": true}' other_end
+		[ "$(grep -c '^tx-' "$T/out")" -eq "$vcpus" ]
+		[ "$(jq -c '.net.links[0].queues' "$T/joined.json")" = "$vcpus" ]
+	done
+}
+
 @test "a container has all the memory of its limit, and no more" {
 	for machine in microvm q35; do
 		with ".machine = \"$machine\" | .spec.linux.resources.memory.limit = 300 * 1048576"

@@ -57,7 +57,7 @@ static void attach(struct lease *l, const char *ifname, const char *tap, size_t 
 
 static void a_lease_comes_back_as_it_was(void **state)
 {
-	_cleanup_(lease_free) struct lease l = { .owned = true }, got;
+	_cleanup_(lease_free) struct lease l = { .owned = true, .queues = 4 }, got;
 	struct qbx_err err = { 0 };
 
 	(void)state;
@@ -68,6 +68,7 @@ static void a_lease_comes_back_as_it_was(void **state)
 	assert_int_equal(lease_write(&cfg, "ns--id", &l, &err), 0);
 	assert_int_equal(lease_read(&cfg, "ns--id", &got, &err), 1);
 	assert_true(got.owned);
+	assert_int_equal(got.queues, 4);
 	assert_int_equal(got.nnets, 2);
 	for (size_t i = 0; i < 2; i++) {
 		assert_string_equal(got.nets[i].ifname, l.nets[i].ifname);
@@ -143,6 +144,8 @@ static void damaged_ones_are_refused(void **state)
 		"{\"lease\":2,\"owned\":1,\"networks\":[]}",
 		"{\"lease\":2,\"owned\":true,\"networks\":[7]}",
 		"{\"lease\":2,\"owned\":true,\"networks\":[{},{},{},{},{}]}",
+		"{\"lease\":2,\"owned\":true,\"queues\":0,\"networks\":[]}",
+		"{\"lease\":2,\"owned\":true,\"queues\":9,\"networks\":[]}",
 		NETWORK("eth0", ""),
 		NETWORK("eth0", ",\"started\":3"),
 		NETWORK("eth0", ",\"started\":1,\"tap\":\"more-than-fifteen\""),

@@ -393,6 +393,16 @@ static void meminfo_is_read(void **state)
 	assert_int_equal(limits_meminfo("", "MemTotal:"), 0);
 }
 
+static void an_interface_has_a_queue_a_processor(void **state)
+{
+	static const unsigned vcpus[] = { 1, 2, 8, 9, 64 }, queues[] = { 1, 2, 8, 8, 8 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(vcpus); i++)
+		assert_int_equal(size_queues(&(struct size){ .vcpus = vcpus[i], .vcpus_max = 64 }),
+				 queues[i]);
+}
+
 static void the_document_s_machine_comes_before_the_annotation_s(void **state)
 {
 	const struct config cfg = { .machine = "microvm", .memory_mib = 512 };
@@ -437,6 +447,7 @@ int main(void)
 		cmocka_unit_test(our_annotations_are_read),
 		cmocka_unit_test(malformed_values_are_refused_by_name),
 		cmocka_unit_test(meminfo_is_read),
+		cmocka_unit_test(an_interface_has_a_queue_a_processor),
 		cmocka_unit_test(the_document_s_machine_comes_before_the_annotation_s),
 	};
 

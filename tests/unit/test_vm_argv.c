@@ -120,7 +120,7 @@ static void every_device_is_of_the_machine_s_bus(void **state)
 
 	(void)state;
 	s.nlinks = s.ndisks = 1;
-	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", true };
+	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
 	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		for (int q35 = 0; q35 < 2; q35++) {
@@ -210,8 +210,8 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 
 	(void)state;
 	s.nlinks = 2;
-	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", true };
-	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", false };
+	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
+	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", 0, false };
 	s.ndisks = 2;
 	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
 	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
@@ -222,6 +222,33 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/11 ", true);
 	has(&s, " fd=12,set=12 ", true);
 	has(&s, " virtio-blk-device,drive=disk1,serial=b ", true);
+}
+
+static void each_queue_of_a_tap_is_a_descriptor(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.nlinks = 3;
+	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 3, true };
+	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", 2, false };
+	s.links[2] = (struct vm_link){ "tap2", "02:00:00:00:00:03", 1, true };
+	s.ndisks = 1;
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
+	has(&s, " tap,id=link0,fds=8:9:10,vhost=on,vhostfds=11:12:13 ", true);
+	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01,mq=on ", true);
+	has(&s, " tap,id=link1,fds=14:15,vhost=off ", true);
+	has(&s, " virtio-net-device,netdev=link1,mac=02:00:00:00:00:02,mq=on ", true);
+	/* the only one that is opened of a device that can have several */
+	has(&s, " tap,id=link2,fd=16,vhost=on,vhostfd=17 ", true);
+	has(&s, " virtio-net-device,netdev=link2,mac=02:00:00:00:00:03 ", true);
+	has(&s, " fd=18,set=18 ", true);
+	for (size_t i = 0; i < s.nlinks; i++)
+		s.links[i].queues = SIZE_QUEUES_MAX;
+	has(&s, ",fds=40:41:42:43:44:45:46:47,vhost=on,vhostfds=48:49:50:51:52:53:54:55 ", false);
+	s.links[1].vhost = true;
+	has(&s, ",fds=40:41:42:43:44:45:46:47,vhost=on,vhostfds=48:49:50:51:52:53:54:55 ", true);
+	has(&s, " fd=56,set=56 ", true);
 }
 
 static void a_vmdk_and_its_extents_are_descriptors(void **state)
@@ -269,10 +296,10 @@ static void a_document_becomes_links_and_disks(void **state)
 {
 	char vmdk[] = "/tmp/qbx-argv-XXXXXX";
 	int fd = mkstemp(vmdk);
-	json_auto_t *doc =
-		json_pack("{s:{s:s, s:[{s:s, s:s}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}", "net", "netns",
-			  "/run/netns/n", "links", "tap", "tap0", "mac", "02:00:00:00:00:01", "fs",
-			  "disks", "serial", "root", "path", vmdk, "format", "vmdk", "readonly", 0);
+	json_auto_t *doc = json_pack("{s:{s:s, s:[{s:s, s:s, s:i}]}, s:{s:[{s:s, s:s, s:s, s:b}]}}",
+				     "net", "netns", "/run/netns/n", "links", "tap", "tap0", "mac",
+				     "02:00:00:00:00:01", "queues", 2, "fs", "disks", "serial",
+				     "root", "path", vmdk, "format", "vmdk", "readonly", 0);
 	struct vm_spec s = plan();
 	struct qbx_err err = { 0 };
 
@@ -284,6 +311,7 @@ static void a_document_becomes_links_and_disks(void **state)
 	assert_string_equal(s.netns, "/run/netns/n");
 	assert_int_equal(s.nlinks, 1);
 	assert_string_equal(s.links[0].tap, "tap0");
+	assert_int_equal(s.links[0].queues, 2);
 	assert_int_equal(s.ndisks, 1);
 	assert_true(s.disks[0].vmdk);
 	assert_false(s.disks[0].readonly);
@@ -302,6 +330,12 @@ static void bad_devices_are_refused_by_name(void **state)
 		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{\"tap\":\"t\",\"mac\":\"x,y\"}]}}",
 		  "mac \"x,y\"" },
 		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{},{},{},{},{}]}}", "at most 4" },
+		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{\"tap\":\"t\",\"mac\":"
+		  "\"02:00:00:00:00:01\",\"queues\":9}]}}",
+		  "queues 9, at most 8" },
+		{ "{\"net\":{\"netns\":\"/n\",\"links\":[{\"tap\":\"t\",\"mac\":"
+		  "\"02:00:00:00:00:01\",\"queues\":0}]}}",
+		  "queues 0" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a b\",\"path\":\"/\"}]}}", "serial \"a b\"" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"b\"}]}}", "not absolute" },
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/\",\"format\":\"qcow2\"}]}}",
@@ -339,6 +373,7 @@ int main(void)
 		cmocka_unit_test(the_balloon_leaves_its_slot_to_a_disk),
 		cmocka_unit_test(vsock_comes_from_a_daemon_or_from_the_kernel),
 		cmocka_unit_test(descriptors_are_numbered_without_gaps_or_clashes),
+		cmocka_unit_test(each_queue_of_a_tap_is_a_descriptor),
 		cmocka_unit_test(a_vmdk_and_its_extents_are_descriptors),
 		cmocka_unit_test(relaxing_seccomp_leaves_the_sandbox_out),
 		cmocka_unit_test(debug_adds_a_console_for_the_first_moments),

@@ -109,6 +109,59 @@ in_given() {
 	umount "$pod"
 }
 
+# counters ID FILE: bytes and packets that have come out of the VM and gone into it, at its TAP and at the
+# interface that it takes the place of
+counters() {
+	pid=$(ctr task ls | awk -v id="$1" '$1 == id { print $2 }')
+	nsenter -t "$pid" -n ip -j -s link show > links
+	jq -c '[.[] | {(.ifname): .stats64}] | add | {
+		tap_out: .tap0.rx, nic_out: .net0.tx, nic_in: .net0.rx, tap_in: .tap0.tx}' links > "$2"
+}
+
+# large WAY: 20 MB went that way between the two files, and in less packets than an MTU of 1500 has room for:
+# 13700 and some of acknowledgements. What is larger than the MTU has no checksum yet, either.
+large() {
+	jq -se --arg way "$1" '
+		map(to_entries | map(select(.key | endswith("_" + $way)) | .value)) | transpose |
+		map([.[1].bytes - .[0].bytes, .[1].packets - .[0].packets]) |
+		if all(.[]; .[0] > 20000000 and .[1] < 10000) then . else error("\(.)") end' first last
+}
+
+# bats test_tags=kvm
+@test "two processors: two queues, and segments larger than the MTU pass whole, both ways" {
+	mkfifo says
+	socat -u TCP-LISTEN:7006,bind=$gateway,reuseaddr OPEN:received,creat 3>&- &
+	sink=$!
+	# shellcheck disable=SC2016 # the container's shell expands these
+	box --cpus=2 wide sh -c '
+		echo /sys/class/net/eth0/queues/*
+		ip -4 -o address show dev eth0 | sed "s/.*inet \([0-9.]*\).*/\1/"
+		socat -u TCP-LISTEN:7005 SYSTEM:"wc -c"
+		head -c 20000000 /dev/zero | socat -u - TCP:'$gateway':7006,retry=20,interval=0.5
+		echo sent; exec socat -u TCP-LISTEN:7005 STDOUT' > says &
+	server=$!
+	exec 5< says
+	read -r -u 5 queues
+	[ "$queues" = "$(echo /sys/class/net/eth0/queues/{rx,tx}-{0,1})" ]
+	read -r -u 5 address
+	counters wide first
+	head -c 20000000 /dev/zero | socat -u - "TCP:$address:7005,retry=20,interval=0.5"
+	read -r -u 5 line
+	[ "$line" -eq 20000000 ]
+	read -r -u 5 line
+	[ "$line" = sent ]
+	wait $sink
+	[ "$(stat -c %s received)" -eq 20000000 ]
+	counters wide last
+	large in
+	large out
+	echo end | socat -u - "TCP:$address:7005,retry=20,interval=0.5"
+	read -r -u 5 line
+	[ "$line" = end ]
+	exec 5<&-
+	wait $server
+}
+
 @test "no network at all is a choice" {
 	run box --annotation=io.qemubox.net=none alone sh -c 'ls /sys/class/net; ip -4 -o addr show'
 	[ "$status" -eq 0 ]

@@ -4,6 +4,7 @@
 # stand-ins that can be made old or poor; the real ones are looked at in e2e/check.bats.
 
 bats_require_minimum_version 1.5.0
+load valid
 
 setup() {
 	T=$BATS_TEST_TMPDIR
@@ -63,10 +64,7 @@ says() {
 
 @test "all that is needed is there: 0, as the schema has it" {
 	qbx-vm check -j > "$T/out"
-	python3 - "$BATS_TEST_DIRNAME/../schema/check.json" "$T/out" <<- 'END'
-		import json, sys, jsonschema
-		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
-	END
+	valid check.json "$T/out"
 	[ "$(jq .usable "$T/out")" = true ]
 	says guest ok 'Linux 6.12.1 with crun 1.21' 0
 	says qemu ok 7.2 0

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 
+load valid
+
 # fails STATUS TEXT ARG...: qbx-vm says one line on stderr that holds TEXT, and nothing on stdout
 fails() {
 	run --separate-stderr qbx-vm "${@:3}"

@@ -45,6 +45,7 @@ a_box() {
 	[ "$(qbx-vm list -j | jq -c '.[] | [.namespace, .id, .state, .pid, .vcpus]')" = \
 		"[\"default\",\"demo\",\"running\",$$,2]
 [\"default\",\"old\",\"stopped\",null,null]" ]
+	valid vm-status.json <(qbx-vm list -j | jq -c '.[]')
 	qbx-vm list -j | jq -e '.[0].up_s >= 0 and (.[0].error | test("monitor"))' > /dev/null
 	[ "$(qbx-vm list | awk '{ print $2, $3, $7 }')" = $'ID STATE MIB\ndemo running 640\nold stopped 0' ]
 	fails 64 'takes no argument' list more

@@ -101,6 +101,7 @@ differs() {
 	conflist 1.0.0 firewall
 	net add <<<"$box" >"$T/out"
 	[ -z "$(net check <"$T/out")" ]
+	valid net-check.json <(net check -j <"$T/out")
 	[ "$(net check -j <"$T/out")" = '[]' ]
 	net del <"$T/out"
 	for version in 0.3.1 0.4.0; do
@@ -138,6 +139,7 @@ differs() {
 	differs 'tap0: is not redirected to net0'
 	[ "$(wc -l <"$T/found")" = 1 ]
 	run -1 net check -j <"$T/out"
+	valid net-check.json <(echo "$output")
 	[ "$output" = '[{"about":"tap0","difference":"is not redirected to net0"}]' ]
 	$n link del tap0
 	inside ip netns exec "$key" ip tuntap add tap0 mode tap multi_queue

@@ -46,12 +46,16 @@ deadly() {
 	conflist 1.0.0
 	run -1 net status <<<"$box"
 	[ "$output" = '{"id":"demo","namespace":"default","state":"none"}' ]
+	valid net-status.json <(echo "$output")
 	[ "$(net list -j)" = '[]' ]
 	net add <<<"$box" >"$T/out"
 	net add <<<'{"qbx":1,"id":"a","namespace":"b","network":"none"}' >"$T/out2"
-	net status <"$T/out" | jq -e '.state == "kept" and .why == "it was made by hand" and .owned and
+	net status <"$T/out" >"$T/status"
+	valid net-status.json "$T/status"
+	jq -e '.state == "kept" and .why == "it was made by hand" and .owned and
 		.netns == "/run/netns/default--demo" and .networks[0].name == "testnet" and
-		.networks[0].addresses == ["10.77.0.2/24", "fd77::2/64"] and .networks[0].tap == "tap0"'
+		.networks[0].addresses == ["10.77.0.2/24", "fd77::2/64"] and .networks[0].tap == "tap0"' "$T/status"
+	valid net-status.json <(net list -j | jq -c '.[]')
 	net list -j | jq -e 'map(.id) == ["a", "demo"] and .[0].networks == []'
 	[ "$(net list | awk '{ print $1, $2, $3, $4, $5, $6, $7 }')" = "NAMESPACE ID STATE NETWORK INTERFACE TAP ADDRESSES
 b a kept - - - -
@@ -99,7 +103,9 @@ default demo kept testnet net0 tap0 10.77.0.2/24,fd77::2/64" ]
 	[ -z "$(net gc)" ]
 	dies "$pid"
 	[ "$(state)" = 'dead: who made it has gone' ]
-	[ "$(net gc -j)" = "[\"$key\"]" ]
+	net gc -j >"$T/gone"
+	valid net-gc.json "$T/gone"
+	[ "$(cat "$T/gone")" = "[\"$key\"]" ]
 	for bad in 0 x 1 "$owner" 99999999999; do
 		fails 64 add --owner "$bad" <<<"$box"
 		one_line 'is no process'
@@ -214,6 +220,7 @@ default demo kept testnet net0 tap0 10.77.0.2/24,fd77::2/64" ]
 	[ "$status" = 65 ]
 	[ "$out" = "$key" ]
 	one_line 'default--broken.json'
+	valid net-status.json <(net list -j | jq -c '.[]')
 	net list -j | jq -e '.[0].state == "damaged" and .[0].id == "broken"'
 	rm "$state/leases/default--broken.json"
 }

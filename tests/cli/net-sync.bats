@@ -78,6 +78,7 @@ nothing_of_ours() {
 	jq -e '.networks | length == 1 and (.[0] | .tap == "tap0" and .ifname == "eth0" and has("conf") == false)' \
 		"$state/leases/$key.json"
 	net check <"$T/synced"
+	valid net-status.json <(net status <<<"$box")
 	net status <<<"$box" | jq -e '.networks == [{ifname: "eth0", tap: "tap0",
 		mac: .networks[0].mac, addresses: ["10.99.0.2/24"]}]'
 	# what others hold is theirs

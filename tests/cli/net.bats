@@ -181,6 +181,7 @@ load nets
 	one_line 'CNI plugin broken: ADD failed: no such luck; two lines (code 100)'
 	[ "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/calls")" = 'ADD DEL ' ]
 	fails 69 --json-errors add <<<"$box"
+	valid error.json "$err"
 	jq -e '.error | .stage == "qbx-net" and .code == 69' "$err"
 }
 

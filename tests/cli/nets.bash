@@ -5,6 +5,8 @@
 # what is left after each test. To be loaded.
 # shellcheck disable=SC2034
 
+load valid
+
 setup() {
 	T=$BATS_TEST_TMPDIR conf=$BATS_TEST_TMPDIR/net.d state=$BATS_TEST_TMPDIR/state
 	bin=$BATS_TEST_TMPDIR/bin err=$BATS_TEST_TMPDIR/err cache=$BATS_TEST_TMPDIR/cache
@@ -74,16 +76,6 @@ conflist() {
 plugin() {
 	{ echo '#!/bin/sh'; cat; } >"$bin/$1"
 	chmod +x "$bin/$1"
-}
-
-# valid SCHEMA FILE: each line of the file is a document as the schema has it
-valid() {
-	python3 - "$BATS_TEST_DIRNAME/../schema/$1" "$2" <<-'END'
-		import json, sys, jsonschema
-		schema, lines = json.load(open(sys.argv[1])), open(sys.argv[2]).readlines()
-		assert lines
-		[jsonschema.validate(json.loads(line), schema) for line in lines]
-	END
 }
 
 one_line() {

@@ -67,10 +67,7 @@ daemon() {
 @test "start writes the document that the schema describes, and stop undoes it" {
 	daemon BOOT=boot
 	qbx-vm start < "$T/box.json" > "$T/out"
-	python3 - "$BATS_TEST_DIRNAME/../schema/vm.json" "$T/out" <<- 'END'
-		import json, sys, jsonschema
-		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
-	END
+	valid vm.json "$T/out"
 	[ "$(jq -c .mine "$T/out")" = '[1,2]' ]
 	[ "$(jq -r .vm.guest.kernel "$T/out")" = 6.12.0-test ]
 	[ "$(jq -c .vm.t_us "$T/out")" != null ]
@@ -80,6 +77,7 @@ daemon() {
 	python3 -c 'import sys; a, b = (open(f, "rb").read() for f in sys.argv[1:]); sys.exit(b not in a)' \
 		"$dir/vsock/boot" "$dir/token"
 	qbx-vm status < "$T/out" > "$T/status"
+	valid vm-status.json "$T/status"
 	[ "$(jq -r .state "$T/status")" = running ]
 	[ "$(jq .pid "$T/status")" = "$(jq .vm.pid "$T/out")" ]
 	qbx-vm stop < "$T/out" > "$T/stopped"
@@ -91,6 +89,7 @@ daemon() {
 	qbx-vm stop --box "$T/box.json" > /dev/null
 	qbx-vm stop --box "$T/box.json" > /dev/null
 	run -1 qbx-vm status --box "$T/box.json"
+	valid vm-status.json <(echo "$output")
 	[ "$(jq -r .state <<< "$output")" = stopped ]
 }
 
@@ -216,14 +215,6 @@ daemon() {
 	[ ! -e "$T/run" ]
 }
 
-# valid SCHEMA FILE
-valid() {
-	python3 - "$BATS_TEST_DIRNAME/../schema/$1" "$2" <<- 'END'
-		import json, sys, jsonschema
-		jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))
-	END
-}
-
 @test "size follows the specification, and says how" {
 	export QEMUBOX_VCPUS_MAX=4
 	qbx-vm size --box "$T/box.json" > "$T/size"
@@ -309,6 +300,7 @@ valid() {
 
 @test "an error can be had as JSON" {
 	QEMUBOX_QEMU_PATH=/no/qemu run -69 --separate-stderr qbx-vm start --json-errors --box "$T/box.json"
+	valid error.json <(echo "$stderr")
 	[ "$(jq -r '.error | .stage, .code' <<< "$stderr" | xargs)" = 'qbx-vm 69' ]
 	[ "$(jq -r .error.hint <<< "$stderr")" != '' ]
 }

@@ -80,6 +80,11 @@ int proc_from_json(const json_t *j, struct proc_id *id, struct qbx_err *err)
 	return 0;
 }
 
+static const char *program_of(const struct proc_spec *spec)
+{
+	return spec->program ? spec->program : spec->argv[0];
+}
+
 /* The first number that is no descriptor the child wants. */
 static int beyond_wanted(const struct proc_spec *spec)
 {
@@ -196,7 +201,7 @@ static void child(const struct proc_spec *spec, pid_t parent, struct birth *b)
 	if (!failed) {
 		if (spec->envp)
 			environ = (char **)spec->envp;
-		execvp(spec->argv[0], (char *const *)spec->argv);
+		execvp(program_of(spec), (char *const *)spec->argv);
 		failed = "";
 	}
 	f.sys = errno;
@@ -215,18 +220,18 @@ static int deliver(const struct proc_spec *spec, pid_t pid, struct birth *b, str
 		return -1;
 	close(take_fd(&b->report[1]));
 	if (write(b->gate[1], "", 1) != 1)
-		return err_sys(err, errno, "start %s", spec->argv[0]);
+		return err_sys(err, errno, "start %s", program_of(spec));
 	do
 		n = read(b->report[0], &f, sizeof(f));
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return 0;
 	if (n != sizeof(f))
-		return err_sys(err, EIO, "start %s", spec->argv[0]);
+		return err_sys(err, EIO, "start %s", program_of(spec));
 	f.what[sizeof(f.what) - 1] = '\0';
 	if (!f.what[0])
-		return err_sys(err, f.sys, "start %s", spec->argv[0]);
-	return err_sys(err, f.sys, "start %s: %s", spec->argv[0], f.what);
+		return err_sys(err, f.sys, "start %s", program_of(spec));
+	return err_sys(err, f.sys, "start %s: %s", program_of(spec), f.what);
 }
 
 static void birth_close(struct birth *b)
@@ -243,17 +248,17 @@ int proc_spawn(const struct proc_spec *spec, pid_t *pid, int *pidfd, struct qbx_
 	pid_t parent = getpid();
 
 	if (pipe2(b.gate, O_CLOEXEC) < 0 || pipe2(b.report, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "start %s", spec->argv[0]);
+		return err_sys(err, errno, "start %s", program_of(spec));
 	*pid = fork();
 	if (*pid < 0)
-		return err_sys(err, errno, "start %s", spec->argv[0]);
+		return err_sys(err, errno, "start %s", program_of(spec));
 	if (*pid == 0) {
 		child(spec, parent, &b);
 		_exit(127);
 	}
 	*pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
 	if (*pidfd < 0)
-		err_sys(err, errno, "start %s", spec->argv[0]);
+		err_sys(err, errno, "start %s", program_of(spec));
 	else if (deliver(spec, *pid, &b, err) == 0)
 		return 0;
 	kill(*pid, SIGKILL);

@@ -40,7 +40,8 @@ struct proc_fd {
 
 /* What to start. Descriptors not named are closed on exec; 0, 1 and 2 default to /dev/null. */
 struct proc_spec {
-	const char *const *argv; /* argv[0] is looked up in PATH unless it holds a slash */
+	const char *program; /* NULL: argv[0]; looked up in PATH unless it holds a slash */
+	const char *const *argv;
 	const char *const *envp; /* NULL: ours */
 	const char *cwd;	 /* NULL: ours */
 	const struct proc_fd *fds;

@@ -3,37 +3,14 @@
 #include "helper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#include "io.h"
 #include "json.h"
 #include "log.h"
-#include "proc.h"
-
-#define STDERR_MAX 65536u /* bytes kept of what a helper says */
-
-/* A pipe that the loop serves. */
-struct channel {
-	int fd;
-	struct watch *watch;
-	char *buf;
-	size_t len, max;
-	size_t sent; /* input only */
-	bool overflow;
-};
 
 struct helper {
-	struct helper *next;
-	struct helpers *all;
 	char program[24];
-	pid_t pid;
-	int pidfd;
-	struct channel in, out, err;
-	struct watch *timer;
-	bool late; /* its time was up */
 	helper_done_fn *done;
 	void *arg;
 };
@@ -51,71 +28,6 @@ const char *helper_path(const char *program, char *path)
 		return program;
 	memcpy(slash + 1, program, strlen(program) + 1);
 	return access(path, X_OK) == 0 ? path : program;
-}
-
-/* ---- its pipes ---- */
-
-static void channel_close(struct channel *c)
-{
-	loop_remove(c->watch);
-	c->watch = NULL;
-	if (c->fd >= 0)
-		close(take_fd(&c->fd));
-}
-
-static void channel_free(struct channel *c)
-{
-	channel_close(c);
-	free(c->buf);
-	c->buf = NULL;
-}
-
-static void on_input(void *arg, uint32_t events)
-{
-	struct channel *c = &((struct helper *)arg)->in;
-	ssize_t n = write(c->fd, c->buf + c->sent, c->len - c->sent);
-
-	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0)
-		c->sent += (size_t)n;
-	if (n < 0 || c->sent == c->len) /* one that does not read says itself what is wrong */
-		channel_close(c);
-}
-
-/* Read once. Return: 1 if there may be more. */
-static int channel_read(struct channel *c)
-{
-	char scrap[4096];
-	size_t room = c->max - c->len;
-	ssize_t n = room ? read(c->fd, c->buf + c->len, room) : read(c->fd, scrap, sizeof(scrap));
-
-	if (n < 0 && errno == EINTR)
-		return 1;
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	if (n <= 0) {
-		channel_close(c);
-		return 0;
-	}
-	if (room)
-		c->len += (size_t)n;
-	else
-		c->overflow = true;
-	return 1;
-}
-
-static void on_output(void *arg, uint32_t events)
-{
-	(void)events;
-	channel_read(&((struct helper *)arg)->out);
-}
-
-static void on_error(void *arg, uint32_t events)
-{
-	(void)events;
-	channel_read(&((struct helper *)arg)->err);
 }
 
 /* ---- its end ---- */
@@ -179,219 +91,81 @@ static void log_remarks(char *text)
 		log_info("%s", line);
 }
 
-static json_t *result(struct helper *h, int status, struct qbx_err *err)
+static json_t *result(const struct helper *h, struct job_end *end, struct qbx_err *err)
 {
 	char what[64];
 
 	snprintf(err->stage, sizeof(err->stage), "%s", h->program);
-	if (h->late) {
+	if (end->late) {
 		err_sys(err, ETIMEDOUT, "no result");
 		return NULL;
 	}
-	if (status != 0) {
-		helper_parse_error(err, h->program, h->err.buf, status);
+	if (end->status != 0) {
+		helper_parse_error(err, h->program, end->err, end->status);
 		return NULL;
 	}
-	log_remarks(h->err.buf);
-	if (h->out.overflow) {
-		err_code(err, EX_DATAERR, "wrote more than %zu bytes", h->out.max);
+	log_remarks(end->err);
+	if (end->overflow) {
+		err_code(err, EX_DATAERR, "wrote more than %u bytes", JSON_FILE_MAX);
 		return NULL;
 	}
 	snprintf(what, sizeof(what), "output of %s", h->program);
-	return json_parse(h->out.buf, h->out.len, what, err);
+	return json_parse(end->out, end->out_len, what, err);
 }
 
-static void helper_free(struct helper *h)
+static void on_ended(void *arg, struct job_end *end)
 {
-	struct helper **at = &h->all->first;
-
-	while (*at && *at != h)
-		at = &(*at)->next;
-	if (*at)
-		*at = h->next;
-	loop_remove(h->timer);
-	channel_free(&h->in);
-	channel_free(&h->out);
-	channel_free(&h->err);
-	if (h->pidfd >= 0)
-		close(h->pidfd);
-	free(h);
-}
-
-/* What a process wrote is in the pipe by the time it has ended; others may still write. */
-static void channel_drain(struct channel *c)
-{
-	while (c->fd >= 0 && !c->overflow && channel_read(c))
-		;
-}
-
-static void ended(struct helper *h, int status)
-{
+	const struct helper *h = arg;
 	struct qbx_err err = { 0 };
-	helper_done_fn *done = h->done;
-	void *arg = h->arg;
-	json_t *doc;
+	json_auto_t *doc = result(h, end, &err);
 
-	channel_drain(&h->out);
-	channel_drain(&h->err);
-	h->err.buf[h->err.len] = '\0';
-	doc = result(h, status, &err);
-	helper_free(h);
-	done(arg, doc, doc ? NULL : &err);
-	json_decref(doc);
-}
-
-static struct helper *find(struct helpers *all, pid_t pid)
-{
-	for (struct helper *h = all->first; h; h = h->next)
-		if (h->pid == pid)
-			return h;
-	return NULL;
-}
-
-static void note_left(struct helpers *all, pid_t pid, int status)
-{
-	log_debug("process %d ended with status %d", (int)pid, status);
-	all->left[all->nleft].pid = pid;
-	all->left[all->nleft].status = status;
-	all->nleft = (all->nleft + 1) % HELPERS_LEFT;
-}
-
-void helpers_reap(struct helpers *all)
-{
-	int wstatus;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0) {
-		struct helper *h = find(all, pid);
-
-		if (h)
-			ended(h, proc_exit_status(wstatus));
-		else
-			note_left(all, pid, proc_exit_status(wstatus));
-	}
-}
-
-int helpers_status(const struct helpers *all, pid_t pid)
-{
-	int wstatus;
-
-	for (unsigned i = 0; i < HELPERS_LEFT; i++)
-		if (all->left[i].pid == pid)
-			return all->left[i].status;
-	return waitpid(pid, &wstatus, WNOHANG) == pid ? proc_exit_status(wstatus) : -1;
-}
-
-void helpers_kill(struct helpers *all)
-{
-	while (all->first) {
-		kill(-all->first->pid, SIGKILL);
-		helper_free(all->first);
-	}
-}
-
-static void on_deadline(void *arg)
-{
-	struct helper *h = arg;
-
-	h->timer = NULL;
-	h->late = true;
-	kill(-h->pid,
-	     SIGKILL); /* with its own children; not reaped, so the number is still its own */
+	h->done(h->arg, doc, doc ? NULL : &err);
 }
 
 /* ---- its start ---- */
 
-/* A pipe whose end @ours stays here, non-blocking; the other one is returned, or -1 with errno. */
-static int channel_open(struct channel *c, int ours, size_t max)
+static int start(struct jobs *all, const struct helper_spec *spec, const char *input,
+		 struct helper *h, struct qbx_err *err)
 {
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -1;
-	c->fd = fds[ours];
-	c->max = max;
-	if (io_set_nonblock(c->fd, 1) < 0) {
-		close(fds[!ours]);
-		return -1;
-	}
-	return fds[!ours];
-}
-
-static int spawn(struct helper *h, const struct helper_spec *spec, struct qbx_err *err)
-{
-	_cleanup_close_ int in = channel_open(&h->in, 1, 0);
-	_cleanup_close_ int out = channel_open(&h->out, 0, JSON_FILE_MAX);
-	_cleanup_close_ int errfd = channel_open(&h->err, 0, STDERR_MAX);
-	const struct proc_fd fds[] = {
-		{ in, 0 }, { out, 1 }, { errfd, 2 }, { spec->fd, HELPER_FD }
-	};
+	const struct proc_fd fd = { spec->fd, HELPER_FD };
 	char path[PATH_MAX];
 	const char *argv[] = {
 		helper_path(spec->program, path), "--json-errors", spec->verb, NULL, NULL, NULL
 	};
-	const struct proc_spec ps = { .argv = argv,
-				      .fds = fds,
-				      .nfds = ARRAY_SIZE(fds) - (spec->fd ? 0 : 1),
-				      .netns = -1,
-				      .detach = 1,
-				      .die_with_us = !spec->outlives_us };
+	const struct job_spec job = {
+		.proc = { .argv = argv,
+			  .fds = &fd,
+			  .nfds = spec->fd ? 1 : 0,
+			  .die_with_us = !spec->outlives_us },
+		.input = input,
+		.out_max = JSON_FILE_MAX,
+		.timeout_ms = spec->timeout_ms,
+		.own = h,
+	};
 	size_t n = 3;
 
 	if (spec->option)
 		argv[n++] = spec->option;
-	if (h->all->debug)
+	if (all->debug)
 		argv[n++] = "--debug";
-	if (in < 0 || out < 0 || errfd < 0)
-		return err_sys(err, errno, "start %s", spec->program);
-	return proc_spawn(&ps, &h->pid, &h->pidfd, err);
+	return job_start(all, &job, on_ended, h, err) ? 0 : -1;
 }
 
-static int watch(struct helper *h, unsigned timeout_ms, struct qbx_err *err)
-{
-	struct loop *loop = h->all->loop;
-
-	h->in.watch = loop_add_fd(loop, h->in.fd, EPOLLOUT, on_input, h, err);
-	h->out.watch = loop_add_fd(loop, h->out.fd, EPOLLIN, on_output, h, err);
-	h->err.watch = loop_add_fd(loop, h->err.fd, EPOLLIN, on_error, h, err);
-	h->timer = loop_add_timer(loop, timeout_ms, on_deadline, h, err);
-	return h->in.watch && h->out.watch && h->err.watch && h->timer ? 0 : -1;
-}
-
-int helper_run(struct helpers *all, const struct helper_spec *spec, const json_t *doc,
+int helper_run(struct jobs *all, const struct helper_spec *spec, const json_t *doc,
 	       helper_done_fn *done, void *arg, struct qbx_err *err)
 {
-	struct helper *h = calloc(1, sizeof(*h));
+	_cleanup_free_ char *input = json_dumps(doc, JSON_COMPACT);
+	struct helper *h = malloc(sizeof(*h));
 
 	snprintf(err->stage, sizeof(err->stage), "%s", spec->program);
-	if (!h)
+	if (!input || !h) {
+		free(h);
 		return err_sys(err, ENOMEM, "start %s", spec->program);
-	*h = (struct helper){ .all = all,
-			      .pidfd = -1,
-			      .in.fd = -1,
-			      .out.fd = -1,
-			      .err.fd = -1,
-			      .done = done,
-			      .arg = arg };
+	}
+	*h = (struct helper){ .done = done, .arg = arg };
 	snprintf(h->program, sizeof(h->program), "%s", spec->program);
-	h->in.buf = json_dumps(doc, JSON_COMPACT);
-	h->out.buf = malloc(JSON_FILE_MAX);
-	h->err.buf = malloc(STDERR_MAX + 1);
-	if (!h->in.buf || !h->out.buf || !h->err.buf) {
-		helper_free(h);
-		return err_sys(err, ENOMEM, "start %s", spec->program);
-	}
-	h->in.len = strlen(h->in.buf);
-	if (spawn(h, spec, err) < 0) {
-		helper_free(h);
-		return -1;
-	}
-	h->next = all->first;
-	all->first = h;
-	if (watch(h, spec->timeout_ms, err) < 0) {
-		kill(-h->pid, SIGKILL); /* helpers_reap() gets it */
-		helper_free(h);
-		return -1;
-	}
-	return 0;
+	if (start(all, spec, input, h, err) == 0)
+		return 0;
+	free(h);
+	return -1;
 }

@@ -3,39 +3,15 @@
  * helper.h - run another command of the toolkit in the loop: a document in, a document or an error
  * out
  *
- * Theory of Operation
- *
- * A helper gets the document on standard input and writes its own on standard output; both pipes,
- * and that of standard error, are served by the loop. It is over when it has ended, not when its
- * pipes close: whatever it left running may still hold them.
- *
- * The shim is a subreaper, so the processes that helpers leave behind (QEMU, the vsock carrier)
- * become its children, too. One place reaps them all: helpers_reap(), to be called at SIGCHLD.
+ * A helper gets the document on standard input and writes its own on standard output. It is a job:
+ * see job.h.
  */
 #ifndef SHIM_HELPER_H
 #define SHIM_HELPER_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <sys/types.h>
 
-#include "loop.h"
-
-#define HELPERS_LEFT 8u
-
-struct helper;
-
-/* All that run. */
-struct helpers {
-	struct loop *loop;
-	struct helper *first;
-	bool debug; /* have them say more; what they say goes to the log */
-	struct {
-		pid_t pid;
-		int status;
-	} left[HELPERS_LEFT]; /* the last ones of those left behind that have ended, in a ring */
-	unsigned nleft;
-};
+#include "job.h"
 
 /**
  * helper_done_fn - a helper has ended
@@ -62,20 +38,8 @@ struct helper_spec {
  * @done: called once, from the loop
  * Return: 0, or -1 with @err and nothing started.
  */
-int helper_run(struct helpers *all, const struct helper_spec *spec, const json_t *doc,
+int helper_run(struct jobs *all, const struct helper_spec *spec, const json_t *doc,
 	       helper_done_fn *done, void *arg, struct qbx_err *err) _must_check_;
-
-/** helpers_reap() - collect every child that has ended, helper or not. */
-void helpers_reap(struct helpers *all);
-
-/**
- * helpers_status() - how a process that a helper left behind has ended
- * It may have been collected already, or is now. Return: proc_exit_status(), or -1: not known.
- */
-int helpers_status(const struct helpers *all, pid_t pid);
-
-/** helpers_kill() - end those that run and forget them, without calling back: for the very end. */
-void helpers_kill(struct helpers *all);
 
 /**
  * helper_parse_error() - find a helper's error in what it wrote on standard error

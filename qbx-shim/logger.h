@@ -10,7 +10,7 @@
  * Source: containerd's shim README, "Logging".
  *
  * It is never killed: it may hold the last words of a container. Should the shim be, the pipes
- * end and so does it. helpers_reap() may collect it first, and then its status is not known here.
+ * end and so does it. jobs_reap() may collect it first, and then its status is not known here.
  */
 #ifndef SHIM_LOGGER_H
 #define SHIM_LOGGER_H

@@ -77,7 +77,7 @@ static void step_back(struct sandbox *s, const struct helper_spec *spec, helper_
 	struct qbx_err err = { 0 };
 
 	s->helpers++;
-	if (helper_run(&s->shim->helpers, spec, s->box.doc, done, s, &err) < 0)
+	if (helper_run(&s->shim->jobs, spec, s->box.doc, done, s, &err) < 0)
 		done(s, NULL, &err);
 }
 

@@ -155,7 +155,7 @@ int sandbox_sync(struct sandbox *s, sandbox_done_fn *done, void *arg, struct qbx
 	if (!sync)
 		return err_sys(err, ENOMEM, "look at the network");
 	*sync = (struct sync){ s, done, arg };
-	if (helper_run(&s->shim->helpers, &net_sync, s->box.doc, on_synced, sync, err) < 0) {
+	if (helper_run(&s->shim->jobs, &net_sync, s->box.doc, on_synced, sync, err) < 0) {
 		free(sync);
 		return -1;
 	}

@@ -104,7 +104,7 @@ static void on_vm_end(void *arg, uint32_t events)
 	struct end end;
 
 	(void)events;
-	end_look(&end, s->dirfd, helpers_status(&s->shim->helpers, s->pid),
+	end_look(&end, s->dirfd, jobs_status(&s->shim->jobs, s->pid),
 		 monitor_shutdown(s->monitor));
 	ended(s, &end);
 }
@@ -116,7 +116,7 @@ static void lost_early(struct sandbox *s)
 	pid_t pid = (pid_t)json_integer_value(json_object_get(vm, "pid"));
 	struct end end;
 
-	end_look(&end, s->dirfd, helpers_status(&s->shim->helpers, pid),
+	end_look(&end, s->dirfd, jobs_status(&s->shim->jobs, pid),
 		 monitor_shutdown(s->monitor));
 	ended(s, &end);
 }
@@ -303,7 +303,7 @@ static void on_started(void *arg, json_t *doc, const struct qbx_err *err)
 static int run(struct sandbox *s, const struct helper_spec *spec, helper_done_fn *done,
 	       struct qbx_err *err)
 {
-	if (helper_run(&s->shim->helpers, spec, s->box.doc, done, s, err) < 0)
+	if (helper_run(&s->shim->jobs, spec, s->box.doc, done, s, err) < 0)
 		return -1;
 	s->helpers++;
 	return 0;
@@ -424,7 +424,7 @@ int sandbox_resize(struct sandbox *s, const char *option, const json_t *doc, str
 					  .option = option,
 					  .timeout_ms = SCALE_RESIZE_MS };
 
-	if (helper_run(&s->shim->helpers, &spec, doc, on_resized, s, err) < 0)
+	if (helper_run(&s->shim->jobs, &spec, doc, on_resized, s, err) < 0)
 		return -1;
 	s->helpers++;
 	return 0;

@@ -152,7 +152,7 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	struct shim *shim = arg;
 
 	if (info->ssi_signo == SIGCHLD)
-		helpers_reap(&shim->helpers);
+		jobs_reap(&shim->jobs);
 	else
 		log_info("signal %u from process %u is ignored: containers are ended through "
 			 "containerd",
@@ -210,7 +210,7 @@ static int set_up(struct shim *shim, struct serving *s, struct qbx_err *err)
 	shim->loop = loop_new(err);
 	if (!shim->loop)
 		return -1;
-	shim->helpers.loop = shim->loop;
+	shim->jobs.loop = shim->loop;
 	shim->events =
 		events_new(shim->loop, ttrpc_address && ttrpc_address[0] ? ttrpc_address : NULL,
 			   shim->namespace, err);
@@ -221,7 +221,7 @@ static void tear_down(struct shim *shim, struct serving *s)
 {
 	while (shim->containers)
 		container_free(shim->containers);
-	helpers_kill(&shim->helpers);
+	jobs_kill(&shim->jobs);
 	events_free(shim->events);
 	while (s->connections) {
 		struct connection *c = s->connections;
@@ -248,8 +248,8 @@ int serve_main(const struct flags *f, struct qbx_err *err)
 	shim.serving = &s;
 	if (config_load(&shim.cfg, err) < 0)
 		return -1;
-	shim.helpers.debug = f->debug || shim.cfg.debug;
-	log_open("qbx-shim", shim.helpers.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, log);
+	shim.jobs.debug = f->debug || shim.cfg.debug;
+	log_open("qbx-shim", shim.jobs.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, log);
 	failed = set_up(&shim, &s, err);
 	if (!failed)
 		failed = loop_run(shim.loop, err);

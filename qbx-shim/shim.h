@@ -26,7 +26,7 @@ struct shim {
 	struct loop *loop;
 	struct config cfg;
 	const char *namespace;
-	struct helpers helpers;
+	struct jobs jobs;
 	struct events *events;
 	struct container *containers;
 	struct serving *serving; /* sockets, of serve.c */

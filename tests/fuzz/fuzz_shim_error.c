@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "qbx-shim/helper.c"
+#include "qbx-shim/job.c"
 
 static void check(const char *text)
 {

@@ -6,10 +6,11 @@
 #include <sys/stat.h>
 
 #include "qbx-shim/helper.c"
+#include "qbx-shim/job.c"
 
 static char dir[64];
 static struct loop *loop;
-static struct helpers all;
+static struct jobs all;
 static json_t *got;
 static struct qbx_err failure;
 static int calls, descriptor;
@@ -18,7 +19,7 @@ static const char *option;
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
 {
 	(void)info;
-	helpers_reap(arg);
+	jobs_reap(arg);
 }
 
 static int set_up(void **state)
@@ -32,7 +33,7 @@ static int set_up(void **state)
 		return -1;
 	setenv("PATH", "/usr/bin:/bin", 1);
 	loop = loop_new(&err);
-	all = (struct helpers){ .loop = loop };
+	all = (struct jobs){ .loop = loop };
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	return loop && loop_add_signals(loop, &set, on_signal, &all, &err) ? 0 : -1;
@@ -110,6 +111,10 @@ static void other_ends(void **state)
 	run_script("echo first >&2; echo last >&2; exit 3", 5000);
 	assert_string_equal(failure.msg, "last");
 	assert_int_equal(failure.code, 3);
+	run_script(
+		"head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2; echo last of all >&2; exit 3",
+		5000);
+	assert_non_null(strstr(failure.msg, "last of all"));
 	run_script("exit 4", 5000);
 	assert_string_equal(failure.msg, "ended with status 4 and said nothing");
 	run_script("kill -SEGV $$", 5000);
@@ -181,17 +186,17 @@ static void the_end_of_what_it_left_is_known(void **state)
 	pid = (pid_t)json_integer_value(json_object_get(got, "pid"));
 	json_decref(got);
 	assert_true(pid > 1);
-	assert_int_equal(helpers_status(&all, pid), -1);
+	assert_int_equal(jobs_status(&all, pid), -1);
 	kill(pid, SIGSEGV);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	assert_int_equal(helpers_status(&all, pid), 128 + SIGSEGV);
+	assert_int_equal(jobs_status(&all, pid), 128 + SIGSEGV);
 	/* collected by then, with others after it */
 	pid = fork();
 	if (pid == 0)
 		_exit(5);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	helpers_reap(&all);
-	assert_int_equal(helpers_status(&all, pid), 5);
+	jobs_reap(&all);
+	assert_int_equal(jobs_status(&all, pid), 5);
 }
 
 /* A descriptor, if it is given one, and the option that says so. */

@@ -203,10 +203,23 @@ static json_t *mount_of(const Qemubox__Task__Mount *m)
 			 options);
 }
 
-/* Return: new reference, or NULL when a string is not UTF-8. */
-static json_t *rootfs_of(const Qemubox__Task__CreateRequest *r)
+/* What the specification names: the client keeps it on this host. */
+static json_t *root_of(const Qemubox__Task__CreateRequest *r, const json_t *spec)
 {
-	json_t *rootfs = json_array();
+	const char *path =
+		json_string_value(json_object_get(json_object_get(spec, "root"), "path"));
+	json_t *source;
+
+	if (!path)
+		return json_array();
+	source = path[0] == '/' ? json_string(path) : json_sprintf("%s/%s", r->bundle, path);
+	return json_pack("[{s:s, s:o}]", "type", "bind", "source", source);
+}
+
+/* Return: new reference, or NULL when a string is not UTF-8. */
+static json_t *rootfs_of(const Qemubox__Task__CreateRequest *r, const json_t *spec)
+{
+	json_t *rootfs = r->n_rootfs ? json_array() : root_of(r, spec);
 
 	for (size_t i = 0; i < r->n_rootfs; i++) {
 		if (json_array_append_new(rootfs, mount_of(r->rootfs[i])) < 0) {
@@ -233,7 +246,7 @@ static int add_network(json_t *doc, const json_t *spec, struct qbx_err *err)
 static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateRequest *r,
 			   const json_t *spec, struct qbx_err *err)
 {
-	json_t *rootfs = rootfs_of(r);
+	json_t *rootfs = rootfs_of(r, spec);
 	json_t *doc =
 		rootfs ? json_pack("{s:i, s:s, s:s, s:s, s:o}", "qbx", 1, "id", r->id, "namespace",
 				   shim->namespace, "bundle", r->bundle, "rootfs", rootfs)

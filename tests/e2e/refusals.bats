@@ -67,7 +67,7 @@ refused() {
 	refused '{"acel":"tcg"}' acel
 }
 
-@test "an image that is no EROFS layer" {
+@test "a root that is empty" {
 	mkdir root
 	run ctr run --rm --rootfs --runtime "$runtime" "$PWD/root" noimage true
 	echo "# $output"

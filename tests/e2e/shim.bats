@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # containerd runs an image in VMs: what comes out, what is told, and what is left.
 # What is in single quotes is for the shell in the container.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016,SC2154
 
 bats_require_minimum_version 1.5.0
 
 load boxes
+load root
 
 # bats test_tags=kvm
 @test "echo" {
@@ -141,6 +142,15 @@ load boxes
 	kill $watcher
 	exec 5<&-
 	[ "$(cat topics)" = $'create\nstart\nexit\ndelete' ]
+}
+
+@test "without an image: the directory that the specification names is the root" {
+	busybox_root "$PWD/root"
+	echo here > root/mine
+	run ctr run --rm --rootfs --env=PATH=/bin --runtime "$runtime" "$PWD/root" rootfs sh -c 'cat /mine; echo gone > /mine'
+	[ "$status" -eq 0 ]
+	[ "$output" = here ]
+	[ "$(cat root/mine)" = here ]
 }
 
 @test "a command that the image lacks: one clear line" {

@@ -46,6 +46,7 @@ void container_free(struct container *c)
 		*at = c->next;
 	loop_remove(c->oom_rest);
 	sandbox_free(c->sandbox); /* first: its pending calls come back, with an error */
+	hooks_free(&c->hooks);
 	while (c->execs) {
 		struct process *p = c->execs;
 
@@ -107,6 +108,7 @@ void container_lost(struct container *c, const struct qbx_err *err)
 {
 	log_warn("task %s: %s: %s", c->id, err->stage, err->msg);
 	pause_lost(c, err);
+	hooks_stop(&c->hooks);
 	for (struct process *p = c->execs; p; p = p->next)
 		process_lost(p, err);
 	process_lost(&c->init, err);
@@ -149,7 +151,7 @@ static bool may_delete(const struct container *c, struct ttrpc_call *call)
 		why = "being deleted already";
 	else if (container_paused(c) && !c->init.exited)
 		why = "paused";
-	else if (c->init.state == PROCESS_STARTING || c->init.state == PROCESS_RUNNING)
+	else if (c->init.state >= PROCESS_STARTING && c->init.state <= PROCESS_RUNNING)
 		why = "running";
 	if (why)
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s is %s", c->id, why);

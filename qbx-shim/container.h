@@ -17,6 +17,7 @@
 #ifndef SHIM_CONTAINER_H
 #define SHIM_CONTAINER_H
 
+#include "hooks.h"
 #include "process.h"
 #include "sandbox.h"
 #include "shim.h"
@@ -44,7 +45,9 @@ struct container {
 	struct process init;
 	bool init_drained; /* it has ended, and its output is out */
 	struct process *execs;
-	unsigned long long begun; /* io_now_us() of Create */
+	struct hooks hooks;		/* of this host */
+	unsigned long long hooks_begun; /* io_now_us() */
+	unsigned long long begun;	/* io_now_us() of Create */
 
 	struct ttrpc_call *creating, *pausing, *deleting; /* to be answered; pausing: Resume, too */
 	bool frozen; /* while RESUMING: the processes, not only the VM */
@@ -99,6 +102,21 @@ void container_create(struct shim *shim, struct ttrpc_call *call,
 
 /** container_abort() - have the Create that is under way fail. */
 void container_abort(struct container *c, const struct qbx_err *why);
+
+/** container_make() - its hooks have run: have the guest make it. */
+void container_make(struct container *c);
+
+/* container-hooks.c */
+
+/** container_hooks_create() - prestart and createRuntime; container_make() or container_abort() follows.
+ */
+void container_hooks_create(struct container *c);
+
+/** container_hooks_start() - poststart; process_start_done() follows, unless the sandbox is lost. */
+void container_hooks_start(struct container *c);
+
+/** container_hooks_stop() - poststop; sandbox_undo() follows. */
+void container_hooks_stop(struct container *c);
 
 /* exec.c */
 

@@ -22,6 +22,7 @@ void container_abort(struct container *c, const struct qbx_err *why)
 	c->why = *why;
 	log_error("create %s: %s: %s", c->id, why->stage, why->msg);
 	fifos_close(&c->init.io);
+	hooks_stop(&c->hooks);
 	sandbox_down(c->sandbox);
 }
 
@@ -128,16 +129,22 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 		container_abort(c, &own);
 }
 
-static void on_up(void *arg)
+void container_make(struct container *c)
 {
-	struct container *c = arg;
 	struct qbx_err err = { .stage = "guest" };
 
-	c->pid = c->sandbox->pid;
 	c->init.mark = io_now_us();
 	if (fifos_dial(&c->init.io, &c->sandbox->guest, &c->sandbox->next_stream, on_stdio,
 		       &c->init, &err) < 0)
 		container_abort(c, &err);
+}
+
+static void on_up(void *arg)
+{
+	struct container *c = arg;
+
+	c->pid = c->sandbox->pid;
+	container_hooks_create(c);
 }
 
 static void on_lost(void *arg, const struct qbx_err *err)
@@ -160,12 +167,17 @@ static void on_down(void *arg, const struct qbx_err *err)
 		container_sandbox_down(c, err);
 }
 
+static void on_stopped(void *arg)
+{
+	container_hooks_stop(arg);
+}
+
 static void on_held(void *arg, bool hold)
 {
 	container_hold(arg, hold);
 }
 
-static const struct sandbox_ops ops = { on_up, on_lost, on_held, on_down };
+static const struct sandbox_ops ops = { on_up, on_lost, on_held, on_stopped, on_down };
 
 /* ---- the request ---- */
 
@@ -259,6 +271,26 @@ static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateR
 	return doc;
 }
 
+/* The specification as the guest gets it: without the hooks that are ours. */
+static int take_hooks(struct container *c, json_t *spec, struct qbx_err *err)
+{
+	int any = hooks_take(&c->hooks, &c->shim->jobs, spec, c->id, c->bundle, err);
+
+	if (any < 0)
+		return err_wrap(err, "config.json");
+	if (any == 0)
+		return 0;
+	free(c->init.spec);
+	c->init.spec = json_dumps(spec, JSON_COMPACT);
+	if (!c->init.spec)
+		return err_sys(err, ENOMEM, "take the hooks");
+	c->init.spec_len = strlen(c->init.spec);
+	if (c->init.spec_len > BUNDLE_SPEC_MAX)
+		return err_code(err, EX_DATAERR, "config.json: more than %u bytes",
+				BUNDLE_SPEC_MAX);
+	return 0;
+}
+
 static struct container *container_new(struct shim *shim, const Qemubox__Task__CreateRequest *r,
 				       json_t **spec, struct qbx_err *err)
 {
@@ -279,7 +311,7 @@ static struct container *container_new(struct shim *shim, const Qemubox__Task__C
 		err_sys(err, ENOMEM, "make a container");
 	else if (process_init(&c->init, c, "", &io, err) == 0)
 		*spec = bundle_read_spec(r->bundle, &c->init.spec, &c->init.spec_len, err);
-	if (*spec)
+	if (*spec && take_hooks(c, *spec, err) == 0)
 		return c;
 	container_free(c);
 	return NULL;

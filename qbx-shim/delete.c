@@ -19,6 +19,7 @@
 #include "box.h"
 #include "container.h"
 #include "helper.h"
+#include "hooks.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -28,7 +29,8 @@
 
 #define OUTPUT_MAX JSON_FILE_MAX
 
-#define DELETE_MS 4700 /* of containerd's 5 seconds */
+#define DELETE_MS 4700	    /* of containerd's 5 seconds */
+#define HOOKS_LATER_MS 1500 /* what poststop hooks leave of it */
 
 /* The steps back, and what each has to leave of the time for those after it, in milliseconds. */
 static const struct {
@@ -36,7 +38,7 @@ static const struct {
 	int later_ms;
 } steps[] = {
 	{ "qbx-vm", "stop", 2700 },
-	{ "qbx-fs", "release", 1500 },
+	{ "qbx-fs", "release", 1000 },
 	{ "qbx-net", "del", 0 },
 };
 
@@ -87,8 +89,19 @@ static void kill_vm(int dirfd, pid_t *pid)
 		pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
 }
 
-/* Every step is tried; the first failure is the one that is told. */
-static int undo(const struct config *cfg, const struct box *box, struct qbx_err *err)
+static unsigned left_ms(unsigned long long begun, int later_ms)
+{
+	int left = DELETE_MS - (int)((io_now_us() - begun) / 1000) - later_ms;
+
+	return left > 0 ? (unsigned)left : 0;
+}
+
+/*
+ * Every step is tried; the first failure is the one that is told. Hooks have their turn when the VM
+ * has gone.
+ */
+static int undo(const struct config *cfg, const struct box *box, const char *bundle,
+		struct qbx_err *err)
 {
 	_cleanup_free_ char *doc = json_dumps(box->doc, JSON_COMPACT);
 	unsigned long long begun = io_now_us();
@@ -97,11 +110,13 @@ static int undo(const struct config *cfg, const struct box *box, struct qbx_err 
 	if (!doc)
 		return err_sys(err, ENOMEM, "undo box %s", box->key);
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		int left_ms = DELETE_MS - (int)((io_now_us() - begun) / 1000) - steps[i].later_ms;
+		unsigned ms = left_ms(begun, steps[i].later_ms);
 		struct qbx_err e = { 0 };
+		int rc = step_back(steps[i].program, steps[i].verb, (int)ms, doc, &e);
 
-		if (step_back(steps[i].program, steps[i].verb, left_ms > 0 ? left_ms : 0, doc,
-			      &e) == 0)
+		if (i == 0)
+			hooks_delete(bundle, left_ms(begun, HOOKS_LATER_MS));
+		if (rc == 0)
 			continue;
 		log_error("%s: %s %s: %s", box->key, steps[i].program, steps[i].verb, e.msg);
 		if (!failed)
@@ -112,7 +127,7 @@ static int undo(const struct config *cfg, const struct box *box, struct qbx_err 
 	return failed ? -1 : box_dir_remove(cfg, box, err);
 }
 
-static int clean_up(const struct config *cfg, const struct flags *f, pid_t *pid,
+static int clean_up(const struct config *cfg, const struct flags *f, const char *bundle, pid_t *pid,
 		    struct qbx_err *err)
 {
 	_cleanup_(box_free) struct box box = { 0 };
@@ -134,7 +149,7 @@ static int clean_up(const struct config *cfg, const struct flags *f, pid_t *pid,
 			return -1;
 		kill_vm(dirfd, pid);
 	}
-	return undo(cfg, &box, err);
+	return undo(cfg, &box, bundle, err);
 }
 
 /* A socket that a dead shim left, as its bundle has it. */
@@ -187,7 +202,7 @@ int delete_main(const struct flags *f, struct qbx_err *err)
 		return -1;
 	log_open("qbx-shim", f->debug || cfg.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 		 STDERR_FILENO);
-	if (clean_up(&cfg, f, &pid, err) < 0)
+	if (clean_up(&cfg, f, bundle, &pid, err) < 0)
 		return -1;
 	remove_dead_socket(f, bundle);
 	return print_response(pid, err);

@@ -32,18 +32,6 @@ const char *helper_path(const char *program, char *path)
 
 /* ---- its end ---- */
 
-/* The last line of @text that is not empty; the rest is cut off. */
-static char *last_line(char *text)
-{
-	size_t len = strlen(text);
-	char *newline;
-
-	while (len > 0 && text[len - 1] == '\n')
-		text[--len] = '\0';
-	newline = strrchr(text, '\n');
-	return newline ? newline + 1 : text;
-}
-
 static void take_error_object(struct qbx_err *err, const char *program, const json_t *object)
 {
 	const char *stage = "", *message = "", *hint = "";
@@ -65,7 +53,7 @@ static void take_error_object(struct qbx_err *err, const char *program, const js
 
 void helper_parse_error(struct qbx_err *err, const char *program, char *text, int status)
 {
-	char *line = last_line(text);
+	char *line = job_last_line(text);
 	json_auto_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 
 	memset(err, 0, sizeof(*err));
@@ -82,15 +70,6 @@ void helper_parse_error(struct qbx_err *err, const char *program, char *text, in
 			 status);
 }
 
-/* What a helper that succeeded had to say goes to the log, line by line. */
-static void log_remarks(char *text)
-{
-	char *rest = NULL;
-
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		log_info("%s", line);
-}
-
 static json_t *result(const struct helper *h, struct job_end *end, struct qbx_err *err)
 {
 	char what[64];
@@ -104,7 +83,7 @@ static json_t *result(const struct helper *h, struct job_end *end, struct qbx_er
 		helper_parse_error(err, h->program, end->err, end->status);
 		return NULL;
 	}
-	log_remarks(end->err);
+	job_log_remarks(end->err);
 	if (end->overflow) {
 		err_code(err, EX_DATAERR, "wrote more than %u bytes", JSON_FILE_MAX);
 		return NULL;

@@ -111,6 +111,25 @@ static void on_error(void *arg, uint32_t events)
 
 /* ---- its end ---- */
 
+char *job_last_line(char *text)
+{
+	size_t len = strlen(text);
+	char *newline;
+
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	newline = strrchr(text, '\n');
+	return newline ? newline + 1 : text;
+}
+
+void job_log_remarks(char *text)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		log_info("%s", line);
+}
+
 static void job_free(struct job *j)
 {
 	struct job **at = &j->all->first;

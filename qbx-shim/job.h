@@ -68,6 +68,12 @@ typedef void job_done_fn(void *arg, struct job_end *end);
 struct job *job_start(struct jobs *all, const struct job_spec *spec, job_done_fn *done, void *arg,
 		      struct qbx_err *err) _must_check_;
 
+/** job_last_line() - the last line of @text that is not empty; the rest of it is cut off. */
+char *job_last_line(char *text);
+
+/** job_log_remarks() - what a job that succeeded had to say, line by line; @text is changed. */
+void job_log_remarks(char *text);
+
 /** job_kill() - end it before its time; its done follows. */
 void job_kill(struct job *job);
 

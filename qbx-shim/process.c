@@ -247,12 +247,41 @@ static void fail_start(struct process *p, enum ttrpc_code code, const char *mess
 	container_drained(c, p);
 }
 
+static void answer_start(struct process *p)
+{
+	Qemubox__Task__StartResponse m = QEMUBOX__TASK__START_RESPONSE__INIT;
+
+	m.pid = (uint32_t)p->container->pid;
+	ttrpc_reply(take_ptr(p->starting), &m.base);
+	if (p->exited)
+		begin_drain(p);
+}
+
+void process_start_done(struct process *p, const struct qbx_err *err)
+{
+	struct container *c = p->container;
+	char text[ERR_TEXT_MAX];
+
+	p->state = PROCESS_RUNNING;
+	if (!err) {
+		sandbox_time(c->sandbox, "start", p->mark);
+		publish_start(c);
+		answer_start(p);
+		return;
+	}
+	log_error("start %s: %s: %s", c->id, err->stage, err->msg);
+	if (c->sandbox->control)
+		task_kill(c->sandbox->control, c->id, "", SIGKILL, true, NULL, NULL);
+	ttrpc_fail(take_ptr(p->starting), TTRPC_FAILED_PRECONDITION, "start: %s",
+		   err_text(err, text));
+	if (p->exited)
+		begin_drain(p);
+}
+
 static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
 		       const char *message)
 {
 	struct process *p = arg;
-	struct container *c = p->container;
-	Qemubox__Task__StartResponse m = QEMUBOX__TASK__START_RESPONSE__INIT;
 
 	(void)reply;
 	if (p->state != PROCESS_STARTING || guest_is_lost(p, code, message))
@@ -261,18 +290,15 @@ static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 		fail_start(p, code, message);
 		return;
 	}
-	p->state = PROCESS_RUNNING;
-	m.pid = (uint32_t)c->pid;
 	if (is_init(p)) {
-		sandbox_time(c->sandbox, "start", p->mark);
-		publish_start(c);
-	} else {
-		publish_exec_started(p);
-		process_await(p);
+		p->state = PROCESS_BEGUN;
+		container_hooks_start(p->container);
+		return;
 	}
-	ttrpc_reply(take_ptr(p->starting), &m.base);
-	if (p->exited)
-		begin_drain(p);
+	p->state = PROCESS_RUNNING;
+	publish_exec_started(p);
+	process_await(p);
+	answer_start(p);
 }
 
 static void on_added(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,

@@ -7,12 +7,13 @@
  *   PROCESS_NEW        the first: its container is being made; an exec goes to CREATED at once
  *   PROCESS_CREATED    it may be started
  *   PROCESS_STARTING   the guest's Start is pending, and before it, for an exec, what makes it there
+ *   PROCESS_BEGUN      the first: it runs, and so do its container's poststart hooks
  *   PROCESS_RUNNING    Start was answered; the guest's Wait is pending
  *   PROCESS_DRAINING   it has ended; its output is still on the way
  *   PROCESS_STOPPED    output is done, the exit is published, Wait is answered
  *
  * The guest's Wait for the first process is pending from CREATED on, so its exit may be learned of in
- * any state. One that comes while STARTING waits for Start's answer, so that the events keep their
+ * any state. One that comes while STARTING or BEGUN waits for Start's answer, so that the events keep their
  * order; and the first one's is held until every exec is STOPPED, for it is the container's last.
  * A VM that is lost ends every process with status 137.
  */
@@ -32,6 +33,7 @@ enum process_state {
 	PROCESS_NEW,
 	PROCESS_CREATED,
 	PROCESS_STARTING,
+	PROCESS_BEGUN,
 	PROCESS_RUNNING,
 	PROCESS_DRAINING,
 	PROCESS_STOPPED,
@@ -86,6 +88,9 @@ void process_resize(struct process *p, struct ttrpc_call *call, uint32_t width, 
 
 /** process_await() - have the guest tell its end. */
 void process_await(struct process *p);
+
+/** process_start_done() - answer Start, of a first process that runs; @err: it was in vain, and it dies. */
+void process_start_done(struct process *p, const struct qbx_err *err);
 
 /** process_lost() - it ends with its VM, because of @err. */
 void process_lost(struct process *p, const struct qbx_err *err);

@@ -88,12 +88,29 @@ static void on_stopped(void *arg, json_t *doc, const struct qbx_err *err)
 	(void)doc;
 	undone(s, "stop", err);
 	s->state = SANDBOX_UNDOING;
+	s->ops->stopped(s->arg);
+}
+
+void sandbox_undo(struct sandbox *s)
+{
 	s->mark = io_now_us();
 	s->helpers++; /* this function's own hold, so that the two below finish together */
 	step_back(s, &fs_release, on_released);
 	step_back(s, &net_del, on_deleted);
 	s->helpers--;
 	finish_when_undone(s);
+}
+
+void sandbox_hold(struct sandbox *s)
+{
+	s->helpers++;
+}
+
+void sandbox_let_go(struct sandbox *s)
+{
+	s->helpers--;
+	if (s->state == SANDBOX_STOPPING)
+		sandbox_down_when_idle(s);
 }
 
 void sandbox_down_when_idle(struct sandbox *s)

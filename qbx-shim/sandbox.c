@@ -104,8 +104,7 @@ static void on_vm_end(void *arg, uint32_t events)
 	struct end end;
 
 	(void)events;
-	end_look(&end, s->dirfd, jobs_status(&s->shim->jobs, s->pid),
-		 monitor_shutdown(s->monitor));
+	end_look(&end, s->dirfd, jobs_status(&s->shim->jobs, s->pid), monitor_shutdown(s->monitor));
 	ended(s, &end);
 }
 
@@ -116,8 +115,7 @@ static void lost_early(struct sandbox *s)
 	pid_t pid = (pid_t)json_integer_value(json_object_get(vm, "pid"));
 	struct end end;
 
-	end_look(&end, s->dirfd, jobs_status(&s->shim->jobs, pid),
-		 monitor_shutdown(s->monitor));
+	end_look(&end, s->dirfd, jobs_status(&s->shim->jobs, pid), monitor_shutdown(s->monitor));
 	ended(s, &end);
 }
 

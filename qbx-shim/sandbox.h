@@ -11,7 +11,7 @@
  *   SANDBOX_LOST       one of the above failed, QEMU or the connection to the guest has gone, or the
  *                      guest gave no sign of life: why is in the document, under "end"
  *   SANDBOX_STOPPING   sandbox_down(): the helpers of the way up may end, then qbx-vm stop runs
- *   SANDBOX_UNDOING    qbx-fs release and qbx-net del run, side by side
+ *   SANDBOX_UNDOING    the owner does what it has to when the VM has gone, then qbx-fs release and qbx-net del run, side by side
  *   SANDBOX_DOWN       nothing is left, or sandbox_down() may be tried again
  *
  * They follow each other in this order; failure leads to LOST from anywhere before STOPPING.
@@ -46,6 +46,8 @@ struct sandbox_ops {
 	void (*lost)(void *arg, const struct qbx_err *err);
 	/* The VM stands still, and nothing may be sent to its guest; or it goes on. */
 	void (*held)(void *arg, bool hold);
+	/* The VM has gone, its network namespace has not; sandbox_undo() is to follow. */
+	void (*stopped)(void *arg);
 	/* All is undone, or @err says what is not. */
 	void (*down)(void *arg, const struct qbx_err *err);
 };
@@ -135,6 +137,15 @@ void sandbox_go_on(struct sandbox *s, qmp_done_fn *done, void *arg);
 
 /** sandbox_down() - undo everything; ops->down follows. May be repeated after a failure. */
 void sandbox_down(struct sandbox *s);
+
+/** sandbox_undo() - go on after ops->stopped. */
+void sandbox_undo(struct sandbox *s);
+
+/** sandbox_hold() - something runs that sandbox_down() is to wait for. */
+void sandbox_hold(struct sandbox *s);
+
+/** sandbox_let_go() - it has ended. */
+void sandbox_let_go(struct sandbox *s);
 
 /** sandbox_free() - forget it: after ops->down, or when the process ends. NULL is allowed. */
 void sandbox_free(struct sandbox *s);

@@ -115,3 +115,24 @@ shim() {
 		od -An -tx1 "$BATS_TEST_TMPDIR/response" | tr -d '\n' | grep -q '^ 10 89 01 1a'
 	done
 }
+
+@test "delete runs the poststop hooks that are left, and keeps its time when one hangs" {
+	echo '{}' > "$BATS_TEST_TMPDIR/config"
+	jq -n --arg bundle "$bundle" 'def sh(script): {path: "/bin/sh", args: ["sh", "-c", script], env: ["PATH=/bin"]};
+		{state: {ociVersion: "1.2.0", id: "x", bundle: $bundle}, next: 1,
+		poststop: [sh("echo ended before >> ran"), sh("cat > state"), sh("echo $$ >> ran; exec sleep 1000"),
+			sh("echo no time >> ran")]}' > "$bundle/hooks.json"
+	SECONDS=0
+	shim -bundle "$bundle" delete > "$BATS_TEST_TMPDIR/response" 2> "$BATS_TEST_TMPDIR/said" < /dev/null
+	[ "$SECONDS" -le 5 ]
+	[ "$(jq -r .status "$bundle/state")" = stopped ]
+	[ ! -e "/proc/$(cat "$bundle/ran")" ]
+	grep -q 'poststop\[2\] /bin/sh: killed when its time was up' "$BATS_TEST_TMPDIR/said"
+	grep -q 'poststop\[3\] /bin/sh: there is no time left' "$BATS_TEST_TMPDIR/said"
+	od -An -tx1 "$BATS_TEST_TMPDIR/response" | tr -d '\n' | grep -q '^ 10 89 01 1a'
+	[ ! -e "$bundle/hooks.json" ]
+	# Again: there is nothing left to do.
+	rm "$bundle/state"
+	shim -bundle "$bundle" delete > /dev/null 2>&1 < /dev/null
+	[ ! -e "$bundle/state" ]
+}

@@ -77,6 +77,22 @@ static void a_hung_command_meets_its_deadline(void **state)
 	assert_int_equal(err.sys, ETIMEDOUT);
 }
 
+static void a_program_may_be_called_otherwise(void **state)
+{
+	const char *argv[] = { "its name", "-c", "echo \"$0\"", NULL };
+	struct proc_spec spec = { .program = "/bin/sh", .argv = argv, .netns = -1 };
+	_cleanup_(proc_output_free) struct proc_output o;
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(proc_run(&spec, NULL, 0, 100, -1, &o, &err), 0);
+	assert_string_equal(o.out, "its name\n");
+	proc_output_free(&o);
+	spec.program = "/nonexistent/program";
+	assert_int_equal(proc_run(&spec, NULL, 0, 100, -1, &o, &err), -1);
+	assert_non_null(strstr(err.msg, spec.program));
+}
+
 static void a_missing_program_is_told_at_once(void **state)
 {
 	const char *argv[] = { "/nonexistent/program", NULL };
@@ -265,6 +281,7 @@ int main(void)
 		cmocka_unit_test(input_that_nobody_reads_is_no_error),
 		cmocka_unit_test(too_much_output_ends_it),
 		cmocka_unit_test(a_hung_command_meets_its_deadline),
+		cmocka_unit_test(a_program_may_be_called_otherwise),
 		cmocka_unit_test(a_missing_program_is_told_at_once),
 		cmocka_unit_test(descriptors_swap_without_loss),
 		cmocka_unit_test(identity_tells_a_recycled_pid),

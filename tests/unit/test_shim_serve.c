@@ -122,6 +122,7 @@ static struct {
 	unsigned killed_by;
 	char stdout_name[32];
 	bool fail_create;
+	bool told_hooks; /* it got some */
 } guest;
 
 static const Qemubox__Task__Empty empty = QEMUBOX__TASK__EMPTY__INIT;
@@ -135,6 +136,8 @@ static void guest_create(struct ttrpc_call *call, const ProtobufCMessage *reques
 	assert_string_equal(r->id, "demo");
 	assert_string_equal(r->options->type_url, GUEST_SPEC_TYPE);
 	assert_non_null(memmem(r->options->value.data, r->options->value.len, "\"network\"", 9));
+	guest.told_hooks =
+		memmem(r->options->value.data, r->options->value.len, "\"hooks\":{\"", 10);
 	assert_int_equal(r->n_rootfs, 1);
 	assert_string_equal(r->rootfs[0]->options[0], "mode=0755");
 	snprintf(guest.stdout_name, sizeof(guest.stdout_name), "%s", r->stdout);
@@ -754,6 +757,109 @@ static void signals_reach_the_guest(void **state)
 	assert_int_equal(delete_task(), TTRPC_OK);
 }
 
+/* A specification in which each kind of hook of the host is a script. */
+static void put_hooks(const char *prestart, const char *poststart)
+{
+	char text[1024];
+
+#define HOOK "[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"%s\"]}]"
+	snprintf(text, sizeof(text),
+		 "{\"linux\":{\"namespaces\":[{\"type\":\"network\"}]},\"hooks\":{"
+		 "\"prestart\":" HOOK ",\"createRuntime\":" HOOK ",\"poststart\":" HOOK
+		 ",\"poststop\":" HOOK "}}",
+		 prestart, "echo createRuntime >> ../calls", poststart,
+		 "echo poststop >> ../calls");
+#undef HOOK
+	put("bundle/config.json", 0600, text);
+}
+
+static void hooks_run_at_their_times(void **state)
+{
+	ID_REQUEST(Start, r, START);
+	struct answer a, s, w;
+	FILE *gate;
+
+	(void)state;
+	assert_int_equal(mkfifo(path_of("gate"), 0600), 0);
+	put_hooks("echo prestart >> ../calls", "read line < ../gate; echo $line >> ../calls");
+	assert_int_equal(create(&a), TTRPC_OK);
+	assert_false(guest.told_hooks);
+	assert_non_null(strstr(get("calls"), "qbx-vm start\nprestart\ncreateRuntime\n"));
+	ask(&s, V3, "Start", &r, &qemubox__task__start_response__descriptor);
+	serve_ms(100);
+	/* It runs, and Start is not answered; so neither is its end told. */
+	assert_int_equal(status_now(), QEMUBOX__TASK__STATUS__RUNNING);
+	assert_int_equal(delete_task(), TTRPC_FAILED_PRECONDITION);
+	ask_wait(&w, V2);
+	guest_exit(3);
+	guest_says(1, "");
+	serve_ms(100);
+	assert_false(s.done || w.done);
+	gate = fopen(path_of("gate"), "we");
+	fputs("poststart\n", gate);
+	fclose(gate);
+	finish(&s);
+	assert_int_equal(s.code, TTRPC_OK);
+	finish(&w);
+	assert_int_equal(waited(&w), 3);
+	assert_int_equal(access(path_of("bundle/hooks.json"), F_OK), 0);
+	assert_int_equal(delete_task(), TTRPC_OK);
+	assert_non_null(strstr(get("calls"), "\npoststart\nqbx-vm stop\npoststop\nqbx-"));
+	assert_int_equal(access(path_of("bundle/hooks.json"), F_OK), -1);
+	serve_ms(50);
+	assert_string_equal(topics, "/tasks/create /tasks/start /tasks/exit /tasks/delete ");
+}
+
+static void a_poststart_hook_that_fails_ends_it(void **state)
+{
+	struct answer a, w;
+
+	(void)state;
+	put_hooks("true", "exit 4");
+	assert_int_equal(create(&a), TTRPC_OK);
+	assert_int_equal(start(), TTRPC_FAILED_PRECONDITION);
+	ask_wait(&w, V2);
+	serve_ms(50);
+	assert_int_equal(guest.killed_by, 9);
+	guest_says(1, "");
+	finish(&w);
+	assert_int_equal(waited(&w), 137);
+	assert_int_equal(delete_task(), TTRPC_OK);
+	serve_ms(50);
+	assert_string_equal(topics, "/tasks/create /tasks/exit /tasks/delete ");
+}
+
+static void a_hook_that_fails_undoes_all(void **state)
+{
+	struct answer a;
+
+	(void)state;
+	put_hooks("exit 5", "true");
+	assert_int_not_equal(create(&a), TTRPC_OK);
+	assert_string_equal(a.message, "hook: prestart[0] /bin/sh: ended with status 5");
+	assert_non_null(strstr(get("calls"), "qbx-vm start\nqbx-vm stop\npoststop\nqbx-"));
+	assert_string_equal(topics, "");
+}
+
+static void a_vm_that_ends_ends_its_hook(void **state)
+{
+	ID_REQUEST(Start, r, START);
+	struct answer a, s;
+
+	(void)state;
+	put_hooks("true", "exec sleep 1000");
+	assert_int_equal(create(&a), TTRPC_OK);
+	ask(&s, V3, "Start", &r, &qemubox__task__start_response__descriptor);
+	serve_ms(100);
+	assert_int_equal(kill(atoi(get("vmpid")), SIGKILL), 0);
+	finish(&s);
+	assert_int_not_equal(s.code, TTRPC_OK);
+	guest_says(1, "");
+	serve_ms(700);
+	assert_int_equal(delete_task(), TTRPC_OK);
+	assert_non_null(strstr(get("calls"), "qbx-vm stop\npoststop\n"));
+}
+
 static void delete_stops_a_create(void **state)
 {
 	ID_REQUEST(Create, r, CREATE);
@@ -853,6 +959,10 @@ int main(void)
 		SHIM_TEST(a_lost_guest_is_an_exit),
 		SHIM_TEST(kill_needs_no_guest),
 		SHIM_TEST(signals_reach_the_guest),
+		SHIM_TEST(hooks_run_at_their_times),
+		SHIM_TEST(a_poststart_hook_that_fails_ends_it),
+		SHIM_TEST(a_hook_that_fails_undoes_all),
+		SHIM_TEST(a_vm_that_ends_ends_its_hook),
 		SHIM_TEST(delete_stops_a_create),
 		SHIM_TEST(refusals),
 		SHIM_TEST(shutdown_spares_containers),

@@ -80,7 +80,7 @@ static int run(struct cli *cli, struct qbx_err *err)
 	if (cli_read_box(cli, &box, err) < 0 || check_rootfs(&box, err) < 0)
 		return -1;
 	spec = spec_make(&box, cli->args, cli->nargs, err);
-	if (!spec || vm_init(&vm, cli, &box, err) < 0)
+	if (!spec || spec_no_hooks(spec, err) < 0 || vm_init(&vm, cli, &box, err) < 0)
 		return -1;
 	ret = cli->dry_run ? plan_print(&vm.spec, vm.cfg, err) : run_in(&vm, spec, cli, err);
 	vm_release(&vm);

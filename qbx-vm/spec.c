@@ -126,6 +126,23 @@ static int set_args(json_t *spec, char *const *args, int nargs, struct qbx_err *
 	return err_hint(err, "name one: qbx-vm run -- CMD");
 }
 
+int spec_no_hooks(const json_t *spec, struct qbx_err *err)
+{
+	static const char *const ours[] = { "prestart", "createRuntime", "poststart", "poststop" };
+	const json_t *hooks = json_object_get(spec, "hooks");
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		if (json_array_size(json_object_get(hooks, ours[i])) == 0)
+			continue;
+		err_code(err, EX_DATAERR,
+			 "the specification has hooks.%s, programs of this host, and they are not "
+			 "run here",
+			 ours[i]);
+		return err_hint(err, "do by hand what they do, and run it without them");
+	}
+	return 0;
+}
+
 json_t *spec_make(const struct box *box, char *const *args, int nargs, struct qbx_err *err)
 {
 	json_auto_t *spec = box_spec(box, err);

@@ -501,6 +501,9 @@ int talk_await(struct talk *t, unsigned timeout_ms, struct qbx_err *err) _must_c
 json_t *spec_make(const struct box *box, char *const *args, int nargs,
 		  struct qbx_err *err) _must_check_;
 
+/** spec_no_hooks() - does it do without programs of this host? Return: 0, or -1 with @err. */
+int spec_no_hooks(const json_t *spec, struct qbx_err *err) _must_check_;
+
 /* ---- foreground.c ---- */
 
 /**

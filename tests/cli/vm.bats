@@ -201,6 +201,13 @@ daemon() {
 	fails 125 'fs.mounts' run --box "$T/box.json" -- true
 }
 
+@test "run has no hooks of the host, and says so before there is a VM" {
+	jq '.fs.mounts = [{}] | .spec = {process: {args: ["true"]}, hooks: {createRuntime: [{path: "/bin/x"}]}}' \
+		"$T/box.json" > "$T/hooked.json"
+	fails 125 'hooks.createRuntime' run --box "$T/hooked.json"
+	[ ! -e "$dir" ]
+}
+
 @test "dry-run prints what a shell would take, and does nothing" {
 	jq --arg p "$T/a,b 'c'.img" '.fs.disks = [{serial: "root", path: $p, format: "vmdk", readonly: true}]' \
 		"$T/box.json" > "$T/disk.json"

@@ -109,6 +109,25 @@ static void what_cannot_run_is_said(void **state)
 	}
 }
 
+static void hooks_of_the_host_are_not_run(void **state)
+{
+	static const char *const kinds[] = { "prestart", "createRuntime", "poststart", "poststop" };
+	json_auto_t *fine = json_loads(
+		"{\"hooks\":{\"poststop\":[],\"createContainer\":[{\"path\":\"/a\"}]}}", 0, NULL);
+	struct qbx_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(spec_no_hooks(fine, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		json_auto_t *spec = json_pack("{s:{s:[{s:s}]}}", "hooks", kinds[i], "path", "/a");
+
+		memset(&err, 0, sizeof(err));
+		assert_int_equal(spec_no_hooks(spec, &err), -1);
+		assert_int_equal(err.code, EX_DATAERR);
+		assert_non_null(strstr(err.msg, kinds[i]));
+	}
+}
+
 static void an_argument_must_be_utf8(void **state)
 {
 	static const char *const args[] = { "a", "\xff" };
@@ -137,6 +156,7 @@ int main(void)
 		cmocka_unit_test(the_image_s_command_and_path_are_kept),
 		cmocka_unit_test(a_given_specification_is_kept_but_for_root_and_command),
 		cmocka_unit_test(what_cannot_run_is_said),
+		cmocka_unit_test(hooks_of_the_host_are_not_run),
 		cmocka_unit_test(an_argument_must_be_utf8),
 		cmocka_unit_test(a_cpu_shows_its_virtualisation_as_a_word),
 	};

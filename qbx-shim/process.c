@@ -19,7 +19,7 @@ struct waiter {
 	struct ttrpc_call *call;
 };
 
-static bool is_init(const struct process *p)
+bool process_is_init(const struct process *p)
 {
 	return p == &p->container->init;
 }
@@ -156,7 +156,7 @@ static void on_drained(void *arg)
 	struct process *p = arg;
 	struct container *c = p->container;
 
-	if (is_init(p))
+	if (process_is_init(p))
 		sandbox_time(c->sandbox, "drain", p->mark);
 	else if (c->sandbox->control) /* nothing in the guest is asked of it any more */
 		task_delete(c->sandbox->control, c->id, p->exec_id, NULL, NULL);
@@ -198,7 +198,7 @@ void process_lost(struct process *p, const struct qbx_err *err)
 {
 	if (p->starting)
 		ttrpc_fail_err(take_ptr(p->starting), err);
-	if (p->state == PROCESS_STOPPED || (p->state == PROCESS_CREATED && !is_init(p)))
+	if (p->state == PROCESS_STOPPED || (p->state == PROCESS_CREATED && !process_is_init(p)))
 		return;
 	note_exit(p, PROCESS_KILLED);
 	if (p->state != PROCESS_DRAINING)
@@ -232,7 +232,7 @@ static void fail_start(struct process *p, enum ttrpc_code code, const char *mess
 	struct container *c = p->container;
 
 	ttrpc_fail(take_ptr(p->starting), code, "start: %s", message);
-	if (is_init(p)) {
+	if (process_is_init(p)) {
 		p->state = PROCESS_CREATED;
 		if (p->exited)
 			begin_drain(p);
@@ -290,7 +290,7 @@ static void on_started(void *arg, enum ttrpc_code code, const ProtobufCMessage *
 		fail_start(p, code, message);
 		return;
 	}
-	if (is_init(p)) {
+	if (process_is_init(p)) {
 		p->state = PROCESS_BEGUN;
 		container_hooks_start(p->container);
 		return;
@@ -344,7 +344,8 @@ static bool may_start(const struct process *p)
 	const struct container *c = p->container;
 
 	return p->state == PROCESS_CREATED && !p->exited && c->state == CONTAINER_STANDING &&
-	       !c->sandbox->paused && c->sandbox->control && (is_init(p) || container_runs(c));
+	       !c->sandbox->paused && c->sandbox->control &&
+	       (process_is_init(p) || container_runs(c));
 }
 
 static void start_init(struct process *p)
@@ -379,13 +380,14 @@ void process_start(struct process *p, struct ttrpc_call *call)
 
 	if (!may_start(p)) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "%s %s is not waiting to be started",
-			   is_init(p) ? "task" : "exec", is_init(p) ? c->id : p->exec_id);
+			   process_is_init(p) ? "task" : "exec",
+			   process_is_init(p) ? c->id : p->exec_id);
 		return;
 	}
 	p->state = PROCESS_STARTING;
 	p->mark = io_now_us();
 	p->starting = call;
-	if (is_init(p))
+	if (process_is_init(p))
 		rc = sandbox_sync(c->sandbox, on_network, p, &err);
 	else
 		rc = fifos_dial(&p->io, &c->sandbox->guest, &c->sandbox->next_stream, on_dialled, p,
@@ -394,102 +396,4 @@ void process_start(struct process *p, struct ttrpc_call *call)
 		start_init(p);
 	if (rc < 0)
 		fail_start(p, TTRPC_FAILED_PRECONDITION, err.msg);
-}
-
-/* ---- Kill ---- */
-
-struct kill {
-	struct sandbox *sandbox;
-	struct ttrpc_call *call;
-	uint32_t signal;
-	bool init;
-};
-
-static void reply_empty(struct ttrpc_call *call)
-{
-	const Qemubox__Task__Empty empty = QEMUBOX__TASK__EMPTY__INIT;
-
-	ttrpc_reply(call, &empty.base);
-}
-
-static void kill_vm(struct sandbox *s, struct ttrpc_call *call, const char *why)
-{
-	sandbox_kill(s, why);
-	reply_empty(call);
-}
-
-static void on_killed(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
-		      const char *message)
-{
-	struct kill *k = arg;
-	bool silent = code == TTRPC_DEADLINE_EXCEEDED || code == TTRPC_UNAVAILABLE ||
-		      code == TTRPC_CANCELLED;
-
-	if (code == TTRPC_OK)
-		ttrpc_reply(k->call, reply);
-	else if (silent && k->init && k->signal == SIGKILL)
-		kill_vm(k->sandbox, k->call, "the guest did not deliver SIGKILL");
-	else
-		ttrpc_fail(k->call, code, "signal %u: %s", k->signal, message);
-	free(k);
-}
-
-static bool may_be_killed(const struct process *p, struct ttrpc_call *call)
-{
-	if (p->state == PROCESS_NEW || (p->state == PROCESS_CREATED && !is_init(p)))
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "%s %s is not there yet",
-			   is_init(p) ? "task" : "exec",
-			   is_init(p) ? p->container->id : p->exec_id);
-	else if (p->exited || p->state >= PROCESS_DRAINING)
-		ttrpc_fail(call, TTRPC_NOT_FOUND, "process already finished");
-	else
-		return true;
-	return false;
-}
-
-/*
- * To a VM that stands still a signal is on its way until it goes on, as it would be in a process that
- * is frozen; SIGKILL is not kept waiting, and frozen processes die of it.
- */
-void process_kill(struct process *p, struct ttrpc_call *call, uint32_t signal, bool all)
-{
-	struct container *c = p->container;
-	struct sandbox *s = c->sandbox;
-	struct kill *k;
-
-	if (!may_be_killed(p, call))
-		return;
-	if (!s->control && signal == SIGKILL && is_init(p)) {
-		kill_vm(s, call, "the guest cannot be reached");
-		return;
-	}
-	if (s->control && s->paused && signal != SIGKILL) {
-		task_kill(s->control, c->id, p->exec_id, signal, all, NULL, NULL);
-		reply_empty(call);
-		return;
-	}
-	k = s->control ? malloc(sizeof(*k)) : NULL;
-	if (!k) {
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "the guest cannot be reached");
-		return;
-	}
-	*k = (struct kill){ .sandbox = s, .call = call, .signal = signal, .init = is_init(p) };
-	c->woken = true;
-	if (s->paused)
-		sandbox_go_on(s, NULL, NULL);
-	task_kill(s->control, c->id, p->exec_id, signal, all, on_killed, k);
-}
-
-/* ---- ResizePty ---- */
-
-/* Nobody waits for it: a terminal whose VM stands still has its size when that goes on. */
-void process_resize(struct process *p, struct ttrpc_call *call, uint32_t width, uint32_t height)
-{
-	struct container *c = p->container;
-
-	p->width = width; /* the guest knows an exec from its Start on */
-	p->height = height;
-	if (p->terminal && !p->exited && c->sandbox->control)
-		task_resize_pty(c->sandbox->control, c->id, p->exec_id, width, height, NULL, NULL);
-	reply_empty(call);
 }

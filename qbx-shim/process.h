@@ -80,7 +80,10 @@ void process_clear(struct process *p);
 /** process_task_io() - what the guest is to connect it to: after fifos_dial(). */
 struct task_io process_task_io(const struct process *p);
 
-/* Each of these answers @call, now or later. */
+/** process_is_init() - is it a container's first? */
+bool process_is_init(const struct process *p);
+
+/* Each of these answers @call, now or later; the last two are in process-kill.c. */
 void process_start(struct process *p, struct ttrpc_call *call);
 void process_wait(struct process *p, struct ttrpc_call *call);
 void process_kill(struct process *p, struct ttrpc_call *call, uint32_t signal, bool all);

@@ -36,6 +36,23 @@ static int find_program(const char *dirs, const char *type, char path[PATH_MAX],
 	return err_hint(err, "install it, or set cni_bin_dir in qemubox.conf(5)");
 }
 
+/*
+ * The plugin that a plugin gets its addresses from is found by that one, too late for a good word. What
+ * undoes goes on without.
+ */
+static int find_ipam(const struct chain *chain, size_t i, const char *command, struct qbx_err *err)
+{
+	const char *type = conf_ipam(&chain->at->conf, i);
+	char path[PATH_MAX];
+
+	if (!type || !strcmp(command, "DEL") || !strcmp(command, "GC") ||
+	    !strcmp(command, "VERSION"))
+		return 0;
+	if (find_program(chain->bin_dir, type, path, err) == 0)
+		return 0;
+	return err_wrap(err, "IPAM of CNI plugin \"%s\"", conf_type(&chain->at->conf, i));
+}
+
 static int set_env(struct cni_call *call, const char *name, const char *value)
 {
 	size_t n = 0;
@@ -153,7 +170,8 @@ int cni_prepare(const struct chain *chain, size_t i, const char *command, const 
 	memset(call, 0, sizeof(*call));
 	call->command = command;
 	call->type = conf_type(&chain->at->conf, i);
-	if (find_program(chain->bin_dir, call->type, call->path, err) < 0)
+	if (find_program(chain->bin_dir, call->type, call->path, err) < 0 ||
+	    find_ipam(chain, i, command, err) < 0)
 		return -1;
 	call->input = make_input(chain, i, command, prev);
 	if (!call->input || make_env(chain, call) < 0) {

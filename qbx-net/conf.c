@@ -94,10 +94,24 @@ static json_t *as_list(json_t *j)
 	return list;
 }
 
+/* Its type, and that of what it gets addresses from, if it says one. */
+static int check_plugin(const struct conf *conf, size_t i, struct qbx_err *err)
+{
+	const char *ipam = conf_ipam(conf, i);
+
+	if (!plain_name(conf_type(conf, i)))
+		return err_code(err, EX_CONFIG, "%s: plugin %zu has no \"type\" that CNI allows",
+				conf->path, i + 1);
+	if (ipam && !plain_name(ipam))
+		return err_code(err, EX_CONFIG,
+				"%s: the \"ipam\" of plugin %zu has no \"type\" that CNI allows",
+				conf->path, i + 1);
+	return 0;
+}
+
 static int check_list(struct conf *conf, struct qbx_err *err)
 {
-	json_t *plugins = json_object_get(conf->list, "plugins"), *p;
-	size_t i;
+	json_t *plugins = json_object_get(conf->list, "plugins");
 
 	conf->name = json_string_value(json_object_get(conf->list, "name"));
 	if (!plain_name(conf->name))
@@ -106,11 +120,9 @@ static int check_list(struct conf *conf, struct qbx_err *err)
 	if (json_array_size(plugins) == 0 || json_array_size(plugins) > CONF_PLUGINS_MAX)
 		return err_code(err, EX_CONFIG, "%s: \"plugins\" must be an array of 1 to %d",
 				conf->path, CONF_PLUGINS_MAX);
-	json_array_foreach (plugins, i, p)
-		if (!plain_name(json_string_value(json_object_get(p, "type"))))
-			return err_code(err, EX_CONFIG,
-					"%s: plugin %zu has no \"type\" that CNI allows",
-					conf->path, i + 1);
+	for (size_t i = 0; i < conf_count(conf); i++)
+		if (check_plugin(conf, i, err) < 0)
+			return -1;
 	return choose_version(conf, err);
 }
 
@@ -144,6 +156,15 @@ const char *conf_type(const struct conf *conf, size_t i)
 	json_t *plugins = json_object_get(conf->list, "plugins");
 
 	return json_string_value(json_object_get(json_array_get(plugins, i), "type"));
+}
+
+const char *conf_ipam(const struct conf *conf, size_t i)
+{
+	json_t *plugins = json_object_get(conf->list, "plugins");
+	json_t *ipam = json_object_get(json_array_get(plugins, i), "ipam");
+	const char *type = json_string_value(json_object_get(ipam, "type"));
+
+	return type && type[0] ? type : NULL;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

@@ -59,7 +59,7 @@ extern const struct cli_verb verb_add, verb_check, verb_del, verb_gc, verb_list,
 
 /*
  * A network configuration list, checked: at least one plugin, each with a type that is a plain file
- * name. Format: "Network configuration format" of the CNI specification, 0.3.0 to 1.1.0.
+ * name, and so is its IPAM plugin's. Format: "Network configuration format" of the CNI specification, 0.3.0 to 1.1.0.
  */
 struct conf {
 	json_t *list;	     /* owned; NULL: there is no network */
@@ -102,6 +102,7 @@ void conf_free(struct conf *conf);
 
 size_t conf_count(const struct conf *conf);		  /* plugins in the chain */
 const char *conf_type(const struct conf *conf, size_t i); /* the i-th one's type */
+const char *conf_ipam(const struct conf *conf, size_t i); /* its IPAM plugin's type, or NULL */
 
 /* networks.c, capability.c: no system calls */
 

@@ -128,6 +128,9 @@ says() {
 @test "CNI: no network is less, a plugin that is not there is not enough" {
 	rm "$T/plugins/bridge"
 	says cni missing bridge 69
+	cp "$T/bin/vhost-device-vsock" "$T/plugins/bridge"
+	echo '{"cniVersion":"1.0.0","name":"net","plugins":[{"type":"bridge","ipam":{"type":"host-local"}}]}' > "$T/cni/10-net.conflist"
+	says cni missing 'IPAM of CNI plugin "bridge": CNI plugin "host-local" is in none of' 69
 	rm "$T"/cni/*
 	says cni degraded 'no CNI configuration' 0
 	QEMUBOX_CNI_NETWORK=absent says cni missing absent 69

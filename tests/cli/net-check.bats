@@ -204,3 +204,28 @@ differs() {
 	fails 78 ready
 	one_line 'no CNI configuration'
 }
+
+@test "an IPAM plugin that is not there is told before anything is made, and by check" {
+	conflist 1.0.0
+	sed -i 's/host-local/keeper/' "$conf/10-test.conflist"
+	missing='IPAM of CNI plugin "bridge": CNI plugin "keeper" is in none of'
+	fails 69 add <<<"$box"
+	one_line "$missing $bin:/usr/lib/cni (install it"
+	[ ! -e "$state" ]
+	fails 69 ready
+	one_line "CNI network testnet: $missing"
+	cp /usr/lib/cni/host-local "$bin/keeper"
+	net ready
+	net add <<<"$box" >"$T/out"
+	mv "$bin/keeper" "$T/keeper"
+	differs "net0: $missing $bin:/usr/lib/cni"
+	[ "$(wc -l <"$T/found")" = 1 ]
+	# what undoes asks the plugin, which cannot either, and is asked again
+	fails 69 del <"$T/out"
+	one_line 'CNI plugin bridge: DEL failed: .*keeper'
+	mv "$T/keeper" "$bin/keeper"
+	net del <"$T/out"
+	sed -i 's/keeper/..\/keeper/' "$conf/10-test.conflist"
+	fails 78 add <<<"$box"
+	one_line 'the "ipam" of plugin 1 has no "type" that CNI allows'
+}

@@ -120,8 +120,12 @@ killed_at() {
 	[ -z "$(qbx-net gc --network e2e)" ]
 	qbx-net check <"$T/demo.json"
 	guest demo 10.79.0.1
-	conflist 1.1.0 "$(bridge | sed 's/host-local/nosuch/')"
-	run -69 --separate-stderr qbx-net ready
+	mkdir "$T/bin"
+	printf '#!/bin/sh\n%s\n%s\n' "echo '{\"code\":50,\"msg\":\"no address is left\"}'" 'exit 1' > "$T/bin/full"
+	chmod +x "$T/bin/full"
+	export QEMUBOX_CNI_BIN_DIR=$T/bin:/usr/lib/cni
+	conflist 1.1.0 "$(bridge | sed 's/host-local/full/')"
+	run -75 --separate-stderr qbx-net ready
 	# shellcheck disable=SC2154 # bats sets stderr
-	[[ $stderr == *'CNI plugin bridge: STATUS failed'* ]] || { echo "$stderr"; false; }
+	[[ $stderr == *'CNI plugin bridge: STATUS failed'*'no address is left'* ]] || { echo "$stderr"; false; }
 }

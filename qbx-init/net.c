@@ -2,6 +2,7 @@
 /* net.c - the guest's interfaces, through rtnetlink(7) */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
@@ -199,6 +200,35 @@ static int add_routes(int nl, unsigned index, const Link *l, bool with_gw, struc
 	return 0;
 }
 
+/* An interface has no such parameter while its MTU is too small for IPv6. Return: 0, or -1 with errno. */
+static int write_parameter(const char *family, const char *name, const char *key, const char *value)
+{
+	_cleanup_close_ int fd = -1;
+	char path[96];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, name, key);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	return io_write_all(fd, value, strlen(value));
+}
+
+/*
+ * Tell those who knew another's MAC for one of our addresses, or another address for our MAC: the kernel
+ * does so when an interface is given a MAC, be it the one that it has. It forgets all neighbours then.
+ */
+static int announce(int nl, unsigned index, const Link *l)
+{
+	uint8_t mac[MAC_LEN];
+
+	if (mac_parse(l->set_mac[0] ? l->set_mac : l->mac, mac) < 0)
+		BUG("MAC address was not checked");
+	if (write_parameter("ipv4", "all", "arp_notify", "1") < 0 ||
+	    write_parameter("ipv6", "all", "ndisc_notify", "1") < 0)
+		return -1;
+	return set_link(nl, index, &(struct change){ .mac = mac });
+}
+
 static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
 {
 	uint8_t mac[MAC_LEN];
@@ -209,11 +239,16 @@ static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
 	if (set_link(nl, index, &to) < 0)
 		return err_sys(err, errno, "set name, MTU %u and address %s of interface %s",
 			       l->mtu, l->set_mac[0] ? l->set_mac : l->mac, l->name);
+	/* Only now, as the address that IPv6 makes itself is made of the MAC. */
+	if (write_parameter("ipv6", l->name, "disable_ipv6", "0") < 0)
+		return err_sys(err, errno, "enable IPv6 on %s", l->name);
 	for (size_t i = 0; i < l->n_addresses; i++)
 		if (add_address(nl, index, l->addresses[i]) < 0)
 			return err_sys(err, errno, "address %s on %s", l->addresses[i], l->name);
 	if (set_link(nl, index, &(struct change){ .up = true }) < 0)
 		return err_sys(err, errno, "set interface %s up", l->name);
+	if (announce(nl, index, l) < 0)
+		return err_sys(err, errno, "announce the addresses of %s", l->name);
 	for (size_t i = 0; i < l->n_neighbours; i++)
 		if (add_neighbour(nl, index, l->neighbours[i]) < 0)
 			return err_sys(err, errno, "neighbour %s on %s", l->neighbours[i]->address,
@@ -270,41 +305,55 @@ int net_setup(const struct network *net, struct qbx_err *err)
 
 static int remove_address(int nl, unsigned index, const struct ifaddrs *a)
 {
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a->ifa_addr;
-	const struct sockaddr_in *in = (const struct sockaddr_in *)a->ifa_addr;
-	bool six = a->ifa_addr->sa_family == AF_INET6;
-	const uint8_t *bytes = six ? in6->sin6_addr.s6_addr : (const uint8_t *)&in->sin_addr;
-	const uint8_t *mask =
-		six ? ((const struct sockaddr_in6 *)a->ifa_netmask)->sin6_addr.s6_addr
-		    : (const uint8_t *)&((const struct sockaddr_in *)a->ifa_netmask)->sin_addr;
-	size_t len = six ? 16 : 4;
+	const struct in_addr *in = &((const struct sockaddr_in *)a->ifa_addr)->sin_addr;
+	const struct in_addr *mask = &((const struct sockaddr_in *)a->ifa_netmask)->sin_addr;
 	struct request r;
 
 	request_init(&r, RTM_DELADDR, 0, sizeof(r.addr));
-	r.addr.ifa_family = (uint8_t)a->ifa_addr->sa_family;
+	r.addr.ifa_family = AF_INET;
 	r.addr.ifa_index = index;
-	for (size_t i = 0; i < len; i++)
-		r.addr.ifa_prefixlen += (uint8_t)__builtin_popcount(mask[i]);
-	add_attribute(&r, IFA_LOCAL, bytes, len);
+	r.addr.ifa_prefixlen = (uint8_t)__builtin_popcount(mask->s_addr);
+	add_attribute(&r, IFA_LOCAL, in, sizeof(*in));
 	return perform(nl, &r);
 }
 
-/* Routes go with the last address. The interface stays up: one that goes down may not carry frames again. */
-static int clear_link(int nl, const char *name, struct qbx_err *err)
+/* Of the interface of that name, by whatever label. */
+static int remove_addresses(int nl, const char *name, unsigned index)
 {
-	unsigned index = if_nametoindex(name);
+	size_t len = strlen(name);
 	struct ifaddrs *all;
 	int rc = 0;
 
 	if (getifaddrs(&all) < 0)
-		return err_sys(err, errno, "list addresses");
+		return -1;
 	for (const struct ifaddrs *a = all; a && rc == 0; a = a->ifa_next)
-		if (a->ifa_addr && a->ifa_netmask && !strcmp(a->ifa_name, name) &&
-		    (a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6) &&
+		if (a->ifa_addr && a->ifa_netmask && a->ifa_addr->sa_family == AF_INET &&
+		    !strncmp(a->ifa_name, name, len) && strchr(":", a->ifa_name[len]) &&
 		    remove_address(nl, index, a) < 0 && errno != EADDRNOTAVAIL)
-			rc = err_sys(err, errno, "take the addresses of %s", name);
+			rc = -1;
 	freeifaddrs(all);
 	return rc;
+}
+
+/*
+ * Nothing stays: of IPv6 when that is switched off, and of IPv4 routes and neighbours go with the last
+ * address, which there has to be then. (192.0.0.8 is RFC 7600's, and nobody's.)
+ *
+ * The interface stays up. virtio_net of Linux 6.12 hears from its device that the link is up by work that
+ * it queues when the interface goes up first, and that is lost if the interface goes down before it was
+ * done, as may be soon after boot: there is no carrier any more then, and no frame is sent.
+ */
+static int clear_link(int nl, const char *name, struct qbx_err *err)
+{
+	unsigned index = if_nametoindex(name);
+
+	if (write_parameter("ipv6", name, "disable_ipv6", "1") < 0)
+		return err_sys(err, errno, "disable IPv6 on %s", name);
+	if (add_address(nl, index, "192.0.0.8/32") < 0 && errno != EEXIST)
+		return err_sys(err, errno, "a last address on %s", name);
+	if (remove_addresses(nl, name, index) < 0)
+		return err_sys(err, errno, "take the addresses of %s", name);
+	return 0;
 }
 
 static int clear_all(int nl, struct qbx_err *err)

@@ -198,5 +198,11 @@ large() {
 	[ "$line" = across ]
 	exec 5<&-
 	wait $server
+	# Its veth goes with the namespace, which the kernel takes down in its own time.
+	SECONDS=0
+	while [ "$(ip -o link show type veth)" ]; do
+		[ "$SECONDS" -lt 60 ]
+		sleep 0.1
+	done
 	iptables-restore -T nat < rules
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* undo.c - give a box's network back, from what its lease says */
 #include <errno.h>
+#include <string.h>
 
 #include "log.h"
 #include "net.h"
@@ -111,10 +112,28 @@ int undo_chain(const struct join *j, size_t i, struct qbx_err *err)
 	return -1;
 }
 
+/* Has it been joined by the @i-th attachment and another one? */
+static bool joined_twice(const struct lease *l, size_t i)
+{
+	for (size_t k = 0; k < l->nnets; k++)
+		if (k != i && l->nets[i].conf.list && l->nets[k].conf.list &&
+		    !strcmp(l->nets[i].conf.name, l->nets[k].conf.name))
+			return true;
+	return false;
+}
+
+/*
+ * One of which no result is known comes after those with which it may share something: these can be undone
+ * once more without their interfaces, and this one cannot.
+ */
 static void undo_networks(const struct join *j, struct failures *f)
 {
-	for (size_t i = j->lease->nnets; i-- > 0;)
-		undo_network(j, i, f);
+	const struct lease *l = j->lease;
+
+	for (int unknown = 0; unknown <= 1; unknown++)
+		for (size_t i = l->nnets; i-- > 0;)
+			if ((!l->nets[i].result && joined_twice(l, i)) == unknown)
+				undo_network(j, i, f);
 }
 
 /* From here on the box has no network that anybody could use, and gc takes it for dead. */
@@ -172,17 +191,33 @@ static bool half_synced(const struct lease *l)
 	return adopted && joined;
 }
 
+/*
+ * Nor is there where the first of two attachments to one network may have been given back halfway, as far
+ * as what they share: its interface has gone then, by which the plugin would find the rest.
+ */
+static bool half_undone(const struct lease *l)
+{
+	for (size_t i = 0; i < l->nnets; i++)
+		if (joined_twice(l, i) && !l->nets[i].result)
+			return false;
+	for (size_t i = 0; !l->net && i < l->nnets; i++)
+		if (joined_twice(l, i))
+			return true;
+	return false;
+}
+
 int undo(const struct join *with, struct qbx_err *err)
 {
 	struct failures f = { .quiet = with->lease->nnets > 1 && with->lease->owned };
 	struct qbx_err e = { 0 };
 	_cleanup_close_ int ns = netns_of(with->lease, with->key, &e);
 	struct join j = *with;
+	bool halfway = half_undone(with->lease) || half_synced(with->lease);
 
 	begin(&j);
 	if (ns < 0 && e.sys != ENOENT)
 		note(&f, &e);
-	else if (ns < 0 || j.lease->standin || (j.lease->owned && half_synced(j.lease))) {
+	else if (ns < 0 || j.lease->standin || (j.lease->owned && halfway)) {
 		close(take_fd(&ns));
 		ns = exchange(&j, &f);
 	}

@@ -95,6 +95,27 @@ nothing_after() {
 	kill "$owner"
 }
 
+@test "one network twice, with rules of both families that the two share" {
+	prepare
+	box='{"qbx":1,"id":"demo","networks":[{},{}]}'
+	QEMUBOX_STEPS='' net add <<<"$box" >/dev/null
+	steps del
+	first=$(grep -n '^netns-removed' "$QEMUBOX_STEPS" | head -n 1 | cut -d: -f1)
+	[ "$first" -lt "$n" ]
+	for i in $(seq "$((first + 1))"); do
+		QEMUBOX_STEPS='' net add <<<"$box" >/dev/null
+		killed del
+		nothing_after del
+	done
+	steps add
+	net del <<<"$box"
+	for i in $(seq "$((n / 2))" "$n"); do
+		killed add
+		nothing_after del
+	done
+	kill "$owner"
+}
+
 @test "what goes on after a reboot is killed as well" {
 	prepare
 	i=1

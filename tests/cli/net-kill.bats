@@ -4,6 +4,7 @@
 # The program of these tests says itself what its steps are (qbx-net/step.h).
 
 # shellcheck disable=SC2154 # nets.bash sets them
+# shellcheck disable=SC2030,SC2031 # each test is a process
 
 bats_require_minimum_version 1.5.0
 load nets

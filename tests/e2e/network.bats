@@ -3,6 +3,7 @@
 # What a box reaches over the network that CNI gave it, and what it sees of itself.
 
 # shellcheck disable=SC2030,SC2031 # each test is a process
+# shellcheck disable=SC2154 # boxes.bash sets them
 
 bats_require_minimum_version 1.5.0
 load boxes
@@ -160,6 +161,35 @@ large() {
 	[ "$line" = end ]
 	exec 5<&-
 	wait $server
+}
+@test "the same id in another namespace of containerd is another box" {
+	# shellcheck disable=SC2016 # the container's shell expands it
+	own='ip -4 -o address show dev eth0 | sed "s/.*inet \([0-9.]*\).*/\1/"'
+	mkfifo says
+	box same sh -c "$own; exec socat -u TCP-LISTEN:7005 STDOUT" > says &
+	server=$!
+	exec 5< says
+	read -r -u 5 first
+	export CONTAINERD_NAMESPACE=other
+	ctr image import --snapshotter "$containerd_snapshotter" "$archive" >&2
+	# shellcheck disable=SC2016 # the container's shell expands it
+	run box same sh -c "$own"'; ping -c 1 -W 5 "$1" > /dev/null && echo reached; cat /sys/class/net/eth0/address' \
+		sh "$first"
+	unset CONTAINERD_NAMESPACE
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == 10.88.* && ${lines[0]} != "$first" ]]
+	[ "${lines[1]}" = reached ]
+	[ "${lines[2]}" != "$(ip -n default--same -j link show net0 | jq -r '.[0].address')" ]
+	# What the one gave back when it ended was nothing of the other's.
+	[ -z "$(qbx-net check --box /run/qemubox/default--same/box.json)" ]
+	echo across | socat -u - "TCP:$first:7005"
+	read -r -u 5 line
+	[ "$line" = across ]
+	exec 5<&-
+	wait $server
+	ctr -n other image rm --sync "$image" > /dev/null
+	ctr namespaces rm other > /dev/null
+	rmdir /run/containerd/io.containerd.runtime.v2.task/other # which containerd keeps
 }
 
 @test "no network at all is a choice" {

@@ -213,6 +213,16 @@ static int write_parameter(const char *family, const char *name, const char *key
 	return io_write_all(fd, value, strlen(value));
 }
 
+/* A specification may have switched it off for all interfaces, those to come among them. */
+static bool ipv6_is_off(void)
+{
+	_cleanup_close_ int fd =
+		open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_RDONLY | O_CLOEXEC);
+	char c;
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
+}
+
 /*
  * Tell those who knew another's MAC for one of our addresses, or another address for our MAC: the kernel
  * does so when an interface is given a MAC, be it the one that it has. It forgets all neighbours then.
@@ -253,9 +263,12 @@ static int set_up(int nl, unsigned index, const Link *l, struct qbx_err *err)
 		if (add_neighbour(nl, index, l->neighbours[i]) < 0)
 			return err_sys(err, errno, "neighbour %s on %s", l->neighbours[i]->address,
 				       l->name);
-	if (add_routes(nl, index, l, false, err) < 0)
+	if (add_routes(nl, index, l, false, err) < 0 || add_routes(nl, index, l, true, err) < 0)
 		return -1;
-	return add_routes(nl, index, l, true, err);
+	/* That takes what has been given of it. */
+	if (ipv6_is_off() && write_parameter("ipv6", l->name, "disable_ipv6", "1") < 0)
+		return err_sys(err, errno, "disable IPv6 on %s", l->name);
+	return 0;
 }
 
 /* Find every NIC, and give it a name that no other one is about to be given. */

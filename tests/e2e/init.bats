@@ -282,6 +282,20 @@ network() {
 	diff <(sed 's/ tentative//' before.out) <(sed 's/ tentative//' after.out)
 }
 
+@test "another network: IPv6 stays off where a specification has it so" {
+	all() {
+		box "$1" -c ".linux.sysctl = {\"net.ipv6.conf.all.disable_ipv6\": \"$2\"}" true < /dev/null
+	}
+	all off 1
+	network .
+	run box without ip addr < /dev/null
+	[[ $output == *192.0.2.2/24* && $output != *inet6* ]]
+	all on 0
+	network .
+	run box with ip addr < /dev/null
+	[[ $output == *192.0.2.2/24* && $output == *2001:db8::2/64* ]]
+}
+
 @test "another network: who knows another MAC for an address is told, in both families" {
 	ip addr add 2001:db8::1/64 dev qbxtest nodad
 	network '.links[0].set_mac = "02:00:00:00:00:77"'

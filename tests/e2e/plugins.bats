@@ -163,6 +163,15 @@ both_ways() {
 	box_reaches 198.51.100.9
 }
 
+# mac_of NAMESPACE LINK
+mac_of() {
+	ip -n "$1" -j link show "$2" | jq -r '.[0].address'
+}
+
+guest_mac() {
+	in_box 'cat /sys/class/net/eth0/address'
+}
+
 link_of() {
 	jq -r ".net.links[0].$1" "$T/box.json"
 }
@@ -282,7 +291,7 @@ took() {
 		"addresses":[{"address":"198.51.100.2/24","gateway":"198.51.100.1"}]}}'
 	joins
 	both_ways 198.51.100.2
-	[ "$(in_box 'cat /sys/class/net/eth0/address')" = "$(ip -n "$key" -j link show net0 | jq -r '.[0].address')" ]
+	[ "$(guest_mac)" = "$(mac_of "$key" net0)" ]
 	outside ip neigh show 198.51.100.2 | grep "$(link_of mac)"
 }
 
@@ -300,7 +309,7 @@ took() {
 	ip -n router link del ipv0
 	joins
 	both_ways 198.51.100.2
-	[ "$(link_of mac)" = "$(ip -n router -j link show out0 | jq -r '.[0].address')" ]
+	[ "$(guest_mac)" = "$(mac_of router out0)" ]
 }
 
 @test "tap: the chain's own is the guest's, on a bridge in the namespace" {
@@ -355,6 +364,7 @@ redirect() {
 	network one "{\"type\":\"ptp\",\"ipam\":$(from 10.77.0.0/24)}" '{"type":"redirect"}'
 	joins
 	[ "$(link_of tap)" = vm0 ]
+	[ "$(guest_mac)" = "$(mac_of "$key" net0)" ]
 	both_ways "$(link_of 'addresses[0]' | cut -d/ -f1)"
 }
 

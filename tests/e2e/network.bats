@@ -162,6 +162,7 @@ large() {
 	exec 5<&-
 	wait $server
 }
+
 @test "the same id in another namespace of containerd is another box" {
 	# shellcheck disable=SC2016 # the container's shell expands it
 	own='ip -4 -o address show dev eth0 | sed "s/.*inet \([0-9.]*\).*/\1/"'

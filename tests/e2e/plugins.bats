@@ -63,6 +63,7 @@ setup() {
 teardown() {
 	exec 6>&- || :
 	kill "$server"
+	[ -z "${vm:-}" ] || qbx-vm stop --box "$BOX" > /dev/null || failed=1
 	[ -z "${vm:-}" ] || wait "$vm" || :
 	[ ! -s "$T/box.json" ] || router qbx-net del < "$T/box.json" > /dev/null || failed=1
 	ip netns del router
@@ -143,7 +144,7 @@ in_box() {
 # shellcheck disable=SC2094 # nobody writes to it
 # reaches FROM ADDRESS [PORT]: 200 kB to an echo server and back, on TCP
 reaches() {
-	"$1" socat -t 30 - "TCP:$2:${3:-7},retry=50,interval=0.1" < "$SENT" | cmp - "$SENT"
+	"$1" timeout 60 socat -t 30 - "TCP:$2:${3:-7},retry=50,interval=0.1" < "$SENT" | cmp - "$SENT"
 }
 
 # udp FROM ADDRESS PORT: a datagram there and back
@@ -153,7 +154,7 @@ udp() {
 
 # box_reaches ADDRESS
 box_reaches() {
-	in_box "socat -t 30 - 'TCP:$1:7' < /etc/sent | cmp - /etc/sent"
+	in_box "timeout 50 socat -t 30 - 'TCP:$1:7' < /etc/sent | cmp - /etc/sent"
 }
 
 # both_ways ADDRESS: of the box, which is reached from outside and reaches that, on TCP and UDP

@@ -28,6 +28,21 @@ static inline void phase_mark(struct phases *p, const char *name)
 	p->last = now;
 }
 
+/**
+ * phase_split() - of what ends now the last @us are phase @part, and the rest is more of phase @name
+ */
+static inline void phase_split(struct phases *p, const char *name, const char *part,
+			       unsigned long long us)
+{
+	unsigned long long now = io_now_us();
+	json_int_t before = json_integer_value(json_object_get(p->t_us, name));
+	json_int_t rest = (json_int_t)(now - p->last - us);
+
+	json_object_set_new(p->t_us, name, json_integer(before + rest));
+	json_object_set_new(p->t_us, part, json_integer((json_int_t)us));
+	p->last = now;
+}
+
 /** phase_take() - the object; the caller owns it. */
 static inline json_t *phase_take(struct phases *p)
 {

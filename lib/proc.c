@@ -385,6 +385,7 @@ int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t
 	struct collect c[2] = { { .fd = -1 }, { .fd = -1 } };
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	int pidfd = -1, failed = 0, saved = 0;
+	unsigned long long began;
 	pid_t pid = 0;
 
 	memset(o, 0, sizeof(*o));
@@ -401,6 +402,7 @@ int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t
 	s.fds = fds;
 	if (!failed)
 		failed = proc_spawn(&s, &pid, &pidfd, err);
+	began = io_now_us();
 	for (int i = 0; i < 3; i++) {
 		int theirs = i == 0 ? pipes[i][0] : pipes[i][1];
 
@@ -416,6 +418,7 @@ int proc_run(const struct proc_spec *spec, const void *in, size_t in_len, size_t
 		if (failed)
 			kill(s.detach ? -pid : pid, SIGKILL);
 		o->status = proc_reap(pidfd);
+		o->ran_us = io_now_us() - began;
 		close(pidfd);
 		if (failed && saved == EFBIG)
 			err_code(err, EX_DATAERR, "%s: more than %zu bytes of output", s.argv[0],

@@ -77,7 +77,8 @@ int proc_spawn(const struct proc_spec *spec, pid_t *pid, int *pidfd,
 struct proc_output {
 	char *out, *err; /* standard output and standard error */
 	size_t out_len, err_len;
-	int status; /* as proc_exit_status() gives it */
+	int status;		   /* as proc_exit_status() gives it */
+	unsigned long long ran_us; /* from when the program ran until it had ended, to us */
 };
 
 /** proc_output_free() - also fit for _cleanup_(proc_output_free). */

@@ -231,23 +231,23 @@ static int run(const struct cni_call *call, const struct chain *chain, struct pr
 	return 0;
 }
 
-int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result, bool *refused,
+int cni_add(const struct chain *chain, size_t i, const json_t *prev, struct cni_added *added,
 	    struct qbx_err *err)
 {
 	_cleanup_(cni_call_free) struct cni_call call = { 0 };
 	_cleanup_(proc_output_free) struct proc_output o = { 0 };
 
-	*result = NULL;
-	*refused = false;
+	*added = (struct cni_added){ 0 };
 	if (cni_prepare(chain, i, "ADD", prev, &call, err) < 0)
 		return -1;
 	if (run(&call, chain, &o, err) < 0) {
-		*refused = o.status > 0 && o.status < 128;
+		added->refused = o.status > 0 && o.status < 128;
 		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
 	}
-	*result = json_parse(o.out ? o.out : "", o.out_len, "its result", err);
-	if (!*result || result_convert(*result, chain->at->conf.version, err) < 0) {
-		json_decref(take_ptr(*result));
+	added->ran_us = o.ran_us;
+	added->result = json_parse(o.out ? o.out : "", o.out_len, "its result", err);
+	if (!added->result || result_convert(added->result, chain->at->conf.version, err) < 0) {
+		json_decref(take_ptr(added->result));
 		err->code = EX_UNAVAILABLE;
 		return err_wrap(err, "CNI plugin %s: ADD failed", call.type);
 	}

@@ -6,6 +6,8 @@
 #include "log.h"
 #include "net.h"
 
+#define PHASE_MAX 128 /* bytes of a phase's name */
+
 struct chain join_chain(const struct join *j, size_t i)
 {
 	return (struct chain){ .at = &j->lease->nets[i],
@@ -17,13 +19,19 @@ struct chain join_chain(const struct join *j, size_t i)
 }
 
 /* The phases of the first network are called as if there were no other. */
-static void mark(const struct join *j, size_t i, const char *what)
+static const char *phase(const struct join *j, size_t i, const char *what, char name[PHASE_MAX])
 {
-	char phase[128];
+	snprintf(name, PHASE_MAX, "%s%s%s", what, i ? "." : "", i ? j->lease->nets[i].name : "");
+	return name;
+}
 
-	snprintf(phase, sizeof(phase), "%s%s%s", what, i ? "." : "",
-		 i ? j->lease->nets[i].name : "");
-	phase_mark(j->phases, phase);
+/* A plugin's own time is its phase; what we do around it is one for all. */
+static void mark_plugin(const struct join *j, size_t i, const char *type, unsigned long long ran_us)
+{
+	char what[80], name[PHASE_MAX];
+
+	snprintf(what, sizeof(what), "cni.%s", type);
+	phase_split(j->phases, "calls", phase(j, i, what, name), ran_us);
 }
 
 /*
@@ -46,21 +54,18 @@ static int run_chain(const struct join *j, size_t n, struct qbx_err *err)
 	const struct chain chain = join_chain(j, n);
 
 	for (size_t i = 0; i < conf_count(&at->conf); i++) {
-		json_t *result;
-		bool refused = false;
-		char phase[80];
+		struct cni_added added = { 0 };
 
 		at->started = i + 1;
 		if (lease_write(j->cfg, j->key, j->lease, err) < 0 ||
-		    cni_add(&chain, i, at->result, &result, &refused, err) < 0) {
-			if (refused)
+		    cni_add(&chain, i, at->result, &added, err) < 0) {
+			if (added.refused)
 				take_refusal(&chain, at, i);
 			return -1;
 		}
 		json_decref(at->result);
-		at->result = result;
-		snprintf(phase, sizeof(phase), "cni.%s", conf_type(&at->conf, i));
-		mark(j, n, phase);
+		at->result = added.result;
+		mark_plugin(j, n, conf_type(&at->conf, i), added.ran_us);
 	}
 	return 0;
 }
@@ -172,6 +177,7 @@ static json_t *make_link(const struct join *j, size_t i, struct qbx_err *err)
 
 json_t *join_network(const struct join *j, size_t i, struct qbx_err *err)
 {
+	char name[PHASE_MAX];
 	json_t *link;
 
 	if (run_chain(j, i, err) < 0 ||
@@ -179,6 +185,6 @@ json_t *join_network(const struct join *j, size_t i, struct qbx_err *err)
 		return NULL;
 	link = make_link(j, i, err);
 	if (link)
-		mark(j, i, "tap");
+		phase_mark(j->phases, phase(j, i, "tap", name));
 	return link;
 }

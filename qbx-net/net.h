@@ -187,13 +187,15 @@ int cni_prepare(const struct chain *chain, size_t i, const char *command, const 
 /** cni_call_free() - also fit for _cleanup_(cni_call_free). */
 void cni_call_free(struct cni_call *call);
 
-/**
- * cni_add() - ADD the i-th plugin
- * @result: new reference
- * @refused: set to whether the plugin itself said that it failed
- * Return: 0, or -1 with @err.
- */
-int cni_add(const struct chain *chain, size_t i, const json_t *prev, json_t **result, bool *refused,
+/* What came of an ADD. */
+struct cni_added {
+	json_t *result;		   /* new reference, or NULL */
+	bool refused;		   /* the plugin itself said that it failed */
+	unsigned long long ran_us; /* the plugin's own time */
+};
+
+/** cni_add() - ADD the i-th plugin. Return: 0, or -1 with @err. */
+int cni_add(const struct chain *chain, size_t i, const json_t *prev, struct cni_added *added,
 	    struct qbx_err *err) _must_check_;
 
 /** cni_del() - DEL the i-th plugin. Return: 0, or -1 with @err. */

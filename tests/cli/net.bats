@@ -19,7 +19,7 @@ load nets
 	jq -e '.net.netns == "/run/netns/default--demo"' "$T/out"
 	jq -e '.net.dns == {nameservers: ["192.0.2.53"], search: ["box.example"]}' "$T/out"
 	jq -e '.net.links[0].routes == [{dst:"0.0.0.0/0",gw:"10.77.0.1"},{dst:"::/0",gw:"fd77::1"}]' "$T/out"
-	jq -e '.net.t_us | has("netns") and has("cni.bridge") and has("cni.firewall") and has("tap")' "$T/out"
+	jq -e '.net.t_us | has("netns") and has("cni.bridge") and has("cni.firewall") and has("calls") and has("tap")' "$T/out"
 	mac=$(jq -r '.net.links[0].mac' "$T/out") address=$(jq -r '.net.links[0].addresses[0]' "$T/out")
 	inside ip -n "$key" -o link show net0 | grep -q "$mac"
 	inside ip -n "$key" -o addr show net0 | grep -qF "$address"

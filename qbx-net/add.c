@@ -218,7 +218,7 @@ static int answer(struct add *a, json_t *links, struct qbx_err *err)
 			  "cni", first, "links", links, "dns", dns, "t_us", phase_take(&a->phases));
 	if (!a->lease.net || json_object_set(a->box.doc, "net", a->lease.net) < 0)
 		return err_sys(err, ENOMEM, "describe the network");
-	if (lease_write(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
+	if (lease_append(&a->cli->cfg, a->box.key, &a->lease, err) < 0)
 		return -1;
 	if (cli_emit(a->box.doc, err) < 0)
 		return -1;

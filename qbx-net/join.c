@@ -57,7 +57,7 @@ static int run_chain(const struct join *j, size_t n, struct qbx_err *err)
 		struct cni_added added = { 0 };
 
 		at->started = i + 1;
-		if (lease_write(j->cfg, j->key, j->lease, err) < 0 ||
+		if (lease_append(j->cfg, j->key, j->lease, err) < 0 ||
 		    cni_add(&chain, i, at->result, &added, err) < 0) {
 			if (added.refused)
 				take_refusal(&chain, at, i);
@@ -124,7 +124,7 @@ static int name_tap(const struct join *j, size_t i, struct nl_sock *sock, struct
 		return err_code(err, EX_UNAVAILABLE, "create %s: there is one in %s", name,
 				j->path);
 	snprintf(at->tap, sizeof(at->tap), "%s", name);
-	return lease_write(j->cfg, j->key, j->lease, err);
+	return lease_append(j->cfg, j->key, j->lease, err);
 }
 
 /* A TAP of our own beside the chain's interface, whose place and address the guest takes. */

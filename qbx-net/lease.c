@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lease.c - what undoing a box's network needs, on disk where a reboot leaves it */
+/*
+ * lease.c - what undoing a box's network needs, on disk where a reboot leaves it
+ *
+ * A lease is one JSON object on a line. While it grows, each step appends it once more, as another file
+ * takes ten times as long: the last whole one counts.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -8,6 +13,7 @@
 
 #include "io.h"
 #include "json.h"
+#include "log.h"
 #include "net.h"
 #include "size.h"
 
@@ -150,6 +156,33 @@ static int lease_from_json(struct lease *l, const json_t *j, struct qbx_err *err
 			LEASE_OLD, LEASE_VERSION);
 }
 
+/* The last whole object; what follows it is of a write that did not come to its end. */
+static json_t *last_of(const char *text, size_t len, const char *path, struct qbx_err *err)
+{
+	json_t *last = NULL, *j;
+	json_error_t at = { 0 };
+
+	for (size_t used = 0; used < len; used += (size_t)at.position) {
+		j = json_loadb(text + used, len - used,
+			       JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &at);
+		if (!j)
+			break;
+		json_decref(last);
+		last = j;
+	}
+	return last ? last : json_parse(text, len, path, err);
+}
+
+static json_t *read_last(const char *path, struct qbx_err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (io_read_file(AT_FDCWD, path, JSON_FILE_MAX, &text, &len, err) < 0)
+		return NULL;
+	return last_of(text, len, path, err);
+}
+
 int lease_read(const struct config *cfg, const char *key, struct lease *l, struct qbx_err *err)
 {
 	json_auto_t *j = NULL;
@@ -158,7 +191,7 @@ int lease_read(const struct config *cfg, const char *key, struct lease *l, struc
 	memset(l, 0, sizeof(*l));
 	if (lease_path(cfg, key, ".json", path, err) < 0)
 		return -1;
-	j = json_read_file(AT_FDCWD, path, err);
+	j = read_last(path, err);
 	if (!j && err->sys == ENOENT) {
 		err_forget(err);
 		return 0;
@@ -228,6 +261,33 @@ int lease_write(const struct config *cfg, const char *key, const struct lease *l
 	step("lease-new", key);
 	if (rename(new, path) < 0)
 		return err_sys(err, errno, "write %s", path);
+	step("lease", key);
+	return 0;
+}
+
+int lease_append(const struct config *cfg, const char *key, const struct lease *l,
+		 struct qbx_err *err)
+{
+	_cleanup_close_ int fd = -1;
+	json_auto_t *j = lease_to_json(l);
+	char path[PATH_MAX];
+	struct stat was;
+
+	if (lease_path(cfg, key, ".json", path, err) < 0)
+		return -1;
+	if (!j)
+		return err_sys(err, ENOMEM, "write %s", path);
+	fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &was) < 0)
+		return err_sys(err, errno, "open %s", path);
+	if (json_write_fd(fd, j, path, err) < 0) {
+		if (ftruncate(fd, was.st_size) < 0)
+			log_debug("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	/* Begun only, and not waited for: as many file systems do when a file is replaced by a name. */
+	if (l->net && sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0)
+		log_debug("%s: %s", path, strerror(errno));
 	step("lease", key);
 	return 0;
 }

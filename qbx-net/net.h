@@ -297,8 +297,13 @@ void lease_free(struct lease *l);
 int lease_read(const struct config *cfg, const char *key, struct lease *l,
 	       struct qbx_err *err) _must_check_;
 
+/** lease_write() - the lease of a box, in place of what there was. Return: 0, or -1 with @err. */
 int lease_write(const struct config *cfg, const char *key, const struct lease *l,
 		struct qbx_err *err) _must_check_;
+
+/** lease_append() - the same where this process has written one: for a lease that grows, and cheaper. */
+int lease_append(const struct config *cfg, const char *key, const struct lease *l,
+		 struct qbx_err *err) _must_check_;
 int lease_remove(const struct config *cfg, const char *key, struct qbx_err *err) _must_check_;
 
 /*

@@ -3,7 +3,9 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "qbx-net/address.c"
@@ -94,6 +96,72 @@ static void put(const char *text)
 
 	snprintf(path, sizeof(path), "%s/leases/ns--id.json", dir);
 	assert_int_equal(io_write_file(AT_FDCWD, path, 0600, text, strlen(text), &err), 0);
+}
+
+static size_t size(void)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/leases/ns--id.json", dir);
+	assert_int_equal(stat(path, &st), 0);
+	return (size_t)st.st_size;
+}
+
+/* What is read: the TAP of the only network, and whether the lease is complete. */
+static void assert_is(const char *tap, bool complete)
+{
+	_cleanup_(lease_free) struct lease got;
+	struct qbx_err err = { 0 };
+
+	assert_int_equal(lease_read(&cfg, "ns--id", &got, &err), 1);
+	assert_int_equal(got.nnets, 1);
+	assert_string_equal(got.nets[0].tap, tap);
+	assert_int_equal(got.net != NULL, complete);
+}
+
+static void the_last_whole_one_counts(void **state)
+{
+	_cleanup_(lease_free) struct lease l = { .owned = true };
+	struct rlimit was, little;
+	struct qbx_err err = { 0 };
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	size_t before;
+
+	(void)state;
+	attach(&l, "net0", "", 1);
+	assert_int_equal(lease_append(&cfg, "ns--id", &l, &err), -1);
+	assert_int_equal(err.sys, ENOENT);
+	assert_int_equal(lease_write(&cfg, "ns--id", &l, &err), 0);
+	strcpy(l.nets[0].tap, "tap0");
+	assert_int_equal(lease_append(&cfg, "ns--id", &l, &err), 0);
+	assert_is("tap0", false);
+
+	/* one that fails midway is as if it had not begun */
+	before = size();
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	little = (struct rlimit){ before + 10, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	strcpy(l.nets[0].tap, "tap1");
+	assert_int_equal(lease_append(&cfg, "ns--id", &l, &err), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(size(), before);
+	assert_is("tap0", false);
+
+	l.net = json_pack("{s:s}", "netns", "/x");
+	assert_int_equal(lease_append(&cfg, "ns--id", &l, &err), 0);
+	assert_is("tap1", true);
+
+	/* one whose writer was killed */
+	snprintf(path, sizeof(path), "%s/leases/ns--id.json", dir);
+	fd = open(path, O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, "{\"lease\":2,\"owned\":tr", 22), 22);
+	assert_is("tap1", true);
+	assert_int_equal(lease_write(&cfg, "ns--id", &l, &err), 0);
+	assert_true(size() < before);
+	assert_is("tap1", true);
 }
 
 static void one_of_the_first_version_is_understood(void **state)
@@ -216,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lease_comes_back_as_it_was, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(the_last_whole_one_counts, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(one_of_the_first_version_is_understood, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(none_is_no_error, make_dir, remove_dir),

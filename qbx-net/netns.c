@@ -53,6 +53,18 @@ static struct nl_sock *route_socket(struct qbx_err *err)
 	return NULL;
 }
 
+/* Of a new namespace: its first interface. Source: LOOPBACK_IFINDEX in Linux' include/net/flow.h */
+static struct rtnl_link *loopback(void)
+{
+	struct rtnl_link *lo = rtnl_link_alloc();
+
+	if (lo) {
+		rtnl_link_set_name(lo, "lo");
+		rtnl_link_set_ifindex(lo, 1);
+	}
+	return lo;
+}
+
 static int populate(const char *path, struct qbx_err *err)
 {
 	_cleanup_(leave) int home = enter(-1);
@@ -61,9 +73,11 @@ static int populate(const char *path, struct qbx_err *err)
 
 	if (home < 0)
 		return err_sys(err, errno, "make a network namespace");
+	lo = loopback();
+	if (!lo)
+		return err_sys(err, ENOMEM, "set lo up");
 	sock = route_socket(err);
-	lo = sock ? link_get(sock, "lo", err) : NULL;
-	if (!lo || link_up(sock, lo, 0, err) < 0)
+	if (!sock || link_up(sock, lo, 0, err) < 0)
 		return -1;
 	if (mount(OWN_NETNS, path, NULL, MS_BIND, NULL) < 0)
 		return err_sys(err, errno, "mount the network namespace at %s", path);

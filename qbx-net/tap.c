@@ -82,7 +82,9 @@ struct rtnl_link *tap_create(int ns, struct nl_sock *sock, const char *name, uns
 		return NULL;
 	}
 	step("tap-kept", name);
-	return link_get(sock, name, err); /* as it is by now */
+	if (mtu)
+		rtnl_link_set_mtu(tap, mtu);
+	return take_ptr(tap);
 }
 
 bool tap_is_multiqueue(struct rtnl_link *tap)

@@ -3,7 +3,7 @@
 #
 # The inner half of bench.sh, on a test host: measure, and write one JSON object a measurement.
 #
-#   usage:   measure.sh RUNS IMAGE.tar     (by bench.sh only)
+#   usage:   measure.sh RUNS IMAGE.tar [PART...]     (by bench.sh only)
 #   output:  JSON lines: what, of whom, unit, and the values, one a run
 #
 # qemubox and runc take turns on one containerd with one image, so that a machine that is busy is busy for both.
@@ -13,8 +13,14 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=tests/hosts/containerd.sh
 . "$here/../hosts/containerd.sh"
+# shellcheck source=tests/bench/network.sh
+. "$here/network.sh"
 
 runs=$1 archive=$2
+shift 2
+# Instructions are the same everywhere, and emulation on a host that is emulated takes an hour.
+[ "${QEMUBOX_ACCEL:-kvm}" = tcg ] && parts=instructions || parts=
+parts=${*:-$parts runs share network idle}
 image=docker.io/library/qemubox-demo:latest
 idle_seconds=10
 
@@ -213,7 +219,6 @@ end_idle() {
 # which has a time stamp, tells how many it took since the kernel's clock began.
 measure_instructions() {
 	local line words share args=() i value
-	say 'instructions'
 	share=${QEMUBOX_SHARE_DIR:-/usr/share/qemubox}/kernel
 	echo '{"qbx":1,"id":"icount"}' > "$work/icount.json"
 	line=$(qbx-vm start --dry-run --box "$work/icount.json" | tail -n 1)
@@ -250,10 +255,20 @@ mkfifo "$work/fifo"
 
 jq -cn --arg kernel "$(uname -r)" --arg cpus "$(nproc)" --arg accel "${QEMUBOX_ACCEL:-kvm}" \
 	'{what: "host", kernel: $kernel, cpus: ($cpus | tonumber), accel: $accel}'
-# They are the same everywhere, and emulation on a host that is emulated takes an hour.
-[ "${QEMUBOX_ACCEL:-kvm}" != tcg ] || measure_instructions
-say 'runs'
-measure_runs
-say 'idle'
-measure_qemubox
-measure_runc
+for part in $parts; do
+	say "$part"
+	case $part in
+	instructions) measure_instructions ;;
+	runs) measure_runs ;;
+	share) measure_net_share ;;
+	network) measure_network ;;
+	idle)
+		measure_qemubox
+		measure_runc
+		;;
+	*)
+		say "no part \"$part\""
+		exit 64
+		;;
+	esac
+done

@@ -453,7 +453,7 @@ is_as_said() {
 		sh -c '(touch /x) 2>&1; cat /etc/secret; ls /usr; (echo 1 > /proc/sys/kernel/shmmax) 2>&1 | grep -o "shmmax:.*"
 			dd if=/dev/zero of=/tmp/big bs=1k count=100 2>&1 | grep -o "No space.*"
 			hostname; cat /proc/sys/kernel/domainname /proc/sys/kernel/shmmax /proc/sys/fs/mqueue/msg_max
-			cat /proc/sys/net/ipv4/ip_default_ttl
+			cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/net/ipv[46]/neigh/default/interval_probe_time_ms
 			stat -c "%a %u %g %t %T" /dev/mine; echo x > /dev/mine; stat -c "%a" /dev/shm
 			grep -o "/tmp tmpfs.*noexec" /proc/mounts' < /dev/null > said
 	diff - said <<-'EOT'
@@ -465,6 +465,8 @@ is_as_said() {
 		123456
 		17
 		63
+		3600000
+		3600000
 		666 5 6 1 3
 		1777
 		/tmp tmpfs rw,noexec

@@ -36,14 +36,20 @@ void clock_adjust_handle(struct ttrpc_call *call, const ProtobufCMessage *reques
 	ttrpc_reply(call, &r.base);
 }
 
+int64_t clock_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
+}
+
 void ping_handle(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg)
 {
 	Qemubox__Guest__V1__PingResponse r = QEMUBOX__GUEST__V1__PING_RESPONSE__INIT;
-	struct timespec now;
 
 	(void)request;
 	(void)arg;
-	clock_gettime(CLOCK_REALTIME, &now);
-	r.time_ns = (int64_t)now.tv_sec * SECOND + now.tv_nsec;
+	r.time_ns = clock_now_ns();
 	ttrpc_reply(call, &r.base);
 }

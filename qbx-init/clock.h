@@ -5,6 +5,9 @@
 
 #include "init.h"
 
+/** clock_now_ns() - CLOCK_REALTIME */
+int64_t clock_now_ns(void);
+
 void clock_adjust_handle(struct ttrpc_call *call, const ProtobufCMessage *request, void *arg);
 
 /** ping_handle() - we serve, and this is our time */

@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "brake.h"
+#include "clock.h"
 #include "container.h"
 #include "cpus.h"
 #include "field.h"
@@ -108,5 +109,6 @@ void stats_handle(struct ttrpc_call *call, const ProtobufCMessage *request, void
 	}
 	brake_set(arg, asked->memory_grows, r.memory_total_kib);
 	read_containers(arg, &r, list, slots);
+	r.time_ns = clock_now_ns();
 	ttrpc_reply(call, &r.base);
 }

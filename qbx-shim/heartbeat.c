@@ -24,10 +24,10 @@ struct heartbeat {
 	struct watch *timer; /* to the next ping, or the next step */
 	struct dial *dial;
 	bool pinging, dialled, paused;
-	bool stood_still; /* while a ping was on its way: its answer tells nothing of the clock */
-	int64_t asked_ns; /* clock_now_ns() of the last ping */
-	bool freed;	  /* while a ping was on its way */
-	unsigned long long last; /* io_now_us() of the last step */
+	bool freed;		      /* while a ping was on its way */
+	unsigned turns;		      /* how often the VM has come to stand still, or gone on */
+	struct heartbeat_asked asked; /* of the last ping */
+	unsigned long long last;      /* io_now_us() of the last step */
 	unsigned long long silent_us;
 	struct starved qemu, helper, self;
 };
@@ -132,11 +132,13 @@ static void on_first_step(void *arg)
 
 /* ---- pings ---- */
 
-static void check_clock(const struct heartbeat *h, int64_t guest_ns)
+/* While a VM stood still an answer tells nothing of the clock. */
+static void check_clock(const struct heartbeat *h, const struct heartbeat_asked *asked,
+			int64_t guest_ns)
 {
-	const struct clock_reading r = { h->asked_ns, clock_now_ns(), guest_ns };
+	const struct clock_reading r = { asked->ns, clock_now_ns(), guest_ns };
 
-	if (clock_offset_ns(&r))
+	if (asked->turns == h->turns && clock_offset_ns(&r))
 		clock_adjust(h->of.control, &r, NULL, NULL);
 }
 
@@ -154,8 +156,8 @@ static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *rep
 	loop_remove(h->timer);
 	h->timer = NULL;
 	guest_dial_cancel(take_ptr(h->dial));
-	if (code == TTRPC_OK && !h->stood_still)
-		check_clock(h, m->time_ns);
+	if (code == TTRPC_OK)
+		check_clock(h, &h->asked, m->time_ns);
 	if (code == TTRPC_OK && !h->paused)
 		set_timer(h, beat_ms(&h->of), ping);
 	else if (code != TTRPC_OK && code != TTRPC_CANCELLED && code != TTRPC_UNAVAILABLE)
@@ -169,11 +171,23 @@ static void ping(void *arg)
 
 	h->timer = NULL;
 	h->pinging = true;
-	h->stood_still = false;
-	h->asked_ns = clock_now_ns();
+	h->asked = heartbeat_ask(h);
 	set_timer(h, STEP_MS, on_first_step);
 	ttrpc_request(h->of.control, GUEST_SERVICE, "Ping", &request.base, 0,
 		      &qemubox__guest__v1__ping_response__descriptor, on_pong, h);
+}
+
+struct heartbeat_asked heartbeat_ask(const struct heartbeat *h)
+{
+	return (struct heartbeat_asked){ clock_now_ns(), h->turns };
+}
+
+void heartbeat_heard(struct heartbeat *h, const struct heartbeat_asked *asked, int64_t guest_ns)
+{
+	if (h->paused || h->pinging)
+		return;
+	check_clock(h, asked, guest_ns);
+	set_timer(h, beat_ms(&h->of), ping);
 }
 
 /* ---- the whole ---- */
@@ -186,7 +200,7 @@ void heartbeat_pause(struct heartbeat *h, bool paused)
 	loop_remove(h->timer);
 	h->timer = NULL;
 	guest_dial_cancel(take_ptr(h->dial));
-	h->stood_still = true;
+	h->turns++;
 	if (paused)
 		return;
 	if (h->pinging)

@@ -11,7 +11,9 @@
  * host stood still. When half of its patience is gone, the guest is dialled as well: a connection is
  * accepted by its kernel, so a guest whose PID 1 is only busy clears itself by that.
  *
- * The answer has the guest's time, and its clock is put right by that: clock.h.
+ * The answer has the guest's time, and its clock is put right by that: clock.h. Statistics that the guest
+ * was asked for are an answer as good as any, and put the next ping off: each question wakes an idle guest,
+ * the threads that carry it, QEMU and us some ten times.
  *
  * A guest that has used all of the patience and given no sign has hung. Under TCG, and where this host
  * is itself a virtual machine, whose time goes where it cannot see, that takes longer.
@@ -37,6 +39,18 @@ struct heartbeat_of {
 /** heartbeat_start() - call @hung, once, from the loop, when the guest has hung. */
 struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,
 				  struct qbx_err *err) _must_check_;
+
+/* When something was asked of the guest. */
+struct heartbeat_asked {
+	int64_t ns; /* clock_now_ns() */
+	unsigned turns;
+};
+
+/** heartbeat_ask() - something is asked of the guest now, for heartbeat_heard(). */
+struct heartbeat_asked heartbeat_ask(const struct heartbeat *h);
+
+/** heartbeat_heard() - that has been answered; @guest_ns: with the guest's CLOCK_REALTIME. */
+void heartbeat_heard(struct heartbeat *h, const struct heartbeat_asked *asked, int64_t guest_ns);
 
 /** heartbeat_pause() - the VM stands still, or goes on. */
 void heartbeat_pause(struct heartbeat *h, bool paused);

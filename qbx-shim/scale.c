@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heartbeat.h"
 #include "io.h"
 #include "log.h"
 
@@ -25,7 +26,8 @@ struct scale {
 	struct policy policy;
 	struct policy_size size;
 	struct watch *timer;
-	bool told; /* the guest has been asked once, and so knows what may come */
+	struct heartbeat_asked at; /* the last sample */
+	bool told;		   /* the guest has been asked once, and so knows what may come */
 	bool resizing;
 	struct ask *asks;	      /* the first one is being done, if any is */
 	bool asked;		      /* the resize that runs is for it */
@@ -167,19 +169,15 @@ static void look_again(struct scale *sc, unsigned ms)
 		log_error("%s: it keeps its size: %s", sc->sandbox->box.key, err.msg);
 }
 
-static void on_sample(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
-		      const char *message)
+static void take_sample(struct scale *sc, const Qemubox__Guest__V1__StatsResponse *m)
 {
-	struct scale *sc = arg;
 	struct policy_size want;
 	struct qbx_err err = { 0 };
 	struct stats s;
 
-	if (code == TTRPC_CANCELLED || code == TTRPC_UNAVAILABLE)
-		return; /* the VM goes, and we with it */
-	if (code != TTRPC_OK) {
-		log_debug("%s: statistics of the guest: %s", sc->sandbox->box.key, message);
-	} else if (stats_take(&s, (const Qemubox__Guest__V1__StatsResponse *)reply, &err) < 0) {
+	if (sc->sandbox->heartbeat)
+		heartbeat_heard(sc->sandbox->heartbeat, &sc->at, m->time_ns);
+	if (stats_take(&s, m, &err) < 0) {
 		log_debug("%s: %s", sc->sandbox->box.key, err.msg);
 	} else if (!sc->told) {
 		sc->told = true;
@@ -188,6 +186,19 @@ static void on_sample(void *arg, enum ttrpc_code code, const ProtobufCMessage *r
 		want = policy_step(&sc->policy, &s, &sc->size);
 		act(sc, &want);
 	}
+}
+
+static void on_sample(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
+		      const char *message)
+{
+	struct scale *sc = arg;
+
+	if (code == TTRPC_CANCELLED || code == TTRPC_UNAVAILABLE)
+		return; /* the VM goes, and we with it */
+	if (code == TTRPC_OK)
+		take_sample(sc, (const Qemubox__Guest__V1__StatsResponse *)reply);
+	else
+		log_debug("%s: statistics of the guest: %s", sc->sandbox->box.key, message);
 	look_again(sc, sc->policy.pace_ms);
 }
 
@@ -198,11 +209,16 @@ static void on_timer(void *arg)
 
 	sc->timer = NULL;
 	request.memory_grows = sc->size.memory_mib < sc->policy.limits.memory_max_mib;
-	if (sc->sandbox->paused)
+	if (sc->sandbox->paused) {
 		look_again(sc, POLICY_IDLE_MS);
-	else if (sc->sandbox->control)
-		ttrpc_request(sc->sandbox->control, GUEST_SERVICE, "Stats", &request.base, ASK_MS,
-			      &qemubox__guest__v1__stats_response__descriptor, on_sample, sc);
+		return;
+	}
+	if (!sc->sandbox->control)
+		return;
+	if (sc->sandbox->heartbeat)
+		sc->at = heartbeat_ask(sc->sandbox->heartbeat);
+	ttrpc_request(sc->sandbox->control, GUEST_SERVICE, "Stats", &request.base, ASK_MS,
+		      &qemubox__guest__v1__stats_response__descriptor, on_sample, sc);
 }
 
 /* ---- the whole ---- */

@@ -8,7 +8,7 @@
 #include "task.pb-c.h"
 #include "ttrpc.h"
 
-#define TASK_MOUNTS_MAX 256u
+#define TASK_MOUNTS_MAX 600u
 
 enum { TASK_STDIN, TASK_STDOUT, TASK_STDERR, TASK_STREAMS };
 

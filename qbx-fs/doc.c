@@ -17,18 +17,17 @@ static int add_mount(json_t *mounts, const char *type, const char *source, const
 					       source, "target", target, "options", options));
 }
 
-static int add_lowers(json_t *mounts, const json_t *disks)
+static int add_lowers(json_t *mounts, const json_t *sources)
 {
-	const json_t *disk;
+	const json_t *source;
 	size_t i;
 
-	json_array_foreach (disks, i, disk) {
-		char source[40], target[32];
+	json_array_foreach (sources, i, source) {
+		char target[32];
 
-		snprintf(source, sizeof(source), "disk:%s",
-			 json_string_value(json_object_get(disk, "serial")));
 		snprintf(target, sizeof(target), LOWER_DIR "%zu", i);
-		if (add_mount(mounts, "erofs", source, target, json_pack("[s]", "ro")) < 0)
+		if (add_mount(mounts, "erofs", json_string_value(source), target,
+			      json_pack("[s]", "ro")) < 0)
 			return -1;
 	}
 	return 0;
@@ -37,38 +36,38 @@ static int add_lowers(json_t *mounts, const json_t *disks)
 /* The option wants the top layer first. */
 static json_t *lowerdir(size_t n)
 {
-	char text[16 * STACK_MAX + 16] = "lowerdir=";
+	char text[16 * LAYERS_MAX + 16] = "lowerdir=";
 	size_t len = strlen(text);
 
-	if (n > STACK_MAX)
-		BUG("more disks than a stack may have");
+	if (n > LAYERS_MAX)
+		BUG("more layers than there may be");
 	while (n-- > 0)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, LOWER_DIR "%zu%s", n,
 					n > 0 ? ":" : "");
 	return json_string(text);
 }
 
-static json_t *make_mounts(const json_t *disks, bool readonly)
+static json_t *make_mounts(const json_t *sources, bool readonly)
 {
 	json_auto_t *mounts = json_array();
 	json_t *options;
 
 	/* The root's own mode is the upper directory's, which is made 0755. */
-	options = json_pack("[o, s, s]", lowerdir(json_array_size(disks)),
+	options = json_pack("[o, s, s]", lowerdir(json_array_size(sources)),
 			    "upperdir=" RW_DIR "/upper", "workdir=" RW_DIR "/work");
 	if (readonly)
 		json_array_append_new(options, json_string("ro"));
-	if (add_lowers(mounts, disks) < 0 ||
+	if (add_lowers(mounts, sources) < 0 ||
 	    add_mount(mounts, "tmpfs", "tmpfs", RW_DIR, json_pack("[s]", "mode=0755")) < 0 ||
 	    add_mount(mounts, "overlay", "overlay", "rootfs", options) < 0)
 		return NULL;
 	return json_incref(mounts);
 }
 
-json_t *doc_fs(json_t *disks, json_t *process, bool readonly, struct qbx_err *err)
+json_t *doc_fs(const struct disks *d, json_t *process, bool readonly, struct qbx_err *err)
 {
-	json_t *fs = json_pack("{s:o, s:o, s:o*}", "disks", disks, "mounts",
-			       make_mounts(disks, readonly), "process", process);
+	json_t *fs = json_pack("{s:O, s:o, s:o*}", "disks", d->disks, "mounts",
+			       make_mounts(d->sources, readonly), "process", process);
 
 	if (!fs)
 		err_sys(err, ENOMEM, "write the document");

@@ -7,8 +7,10 @@
  * Whatever a root file system is given as becomes a list of layers: EROFS images in files, the base
  * first. One layer is a disk as it is. Of several, mkfs.erofs makes one more image that holds their
  * merged metadata only, and a VMDK description lines that image and the layers up as one disk, so
- * that any number of layers takes one of the few disk slots of a microvm. The guest mounts that
- * disk read-only below an overlay whose upper directory is in its memory.
+ * that any number of layers takes one of the few disk slots of a microvm. Layers that mkfs.erofs
+ * does not merge are lined up likewise, without the metadata, and the guest, which is told where each
+ * begins, mounts them one by one. What it mounts is read-only below an overlay whose upper directory
+ * is in its memory.
  *
  * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
  * (of a directory, as its other snapshotters have them, a tar archive, an OCI image) goes to the
@@ -28,7 +30,7 @@
 #include "sha256.h"
 
 #define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
-#define STACK_MAX 4u	/* disks that a microvm has room for, when layers cannot be merged */
+#define STACK_MAX 4u	/* disks that a microvm has room for, when layers can only be disks */
 
 /* prepare.c, release.c */
 extern const struct cli_verb prepare_verb, release_verb;
@@ -163,18 +165,32 @@ int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
 int dirtree_digest(int dirfd, const char *what, char hex[SHA256_HEX_LEN + 1],
 		   struct qbx_err *err) _must_check_;
 
+/* vmdk.c */
+
+/* A whole file as a piece of a disk. */
+struct extent {
+	const char *path; /* borrowed */
+	uint64_t sectors; /* of 512 bytes */
+};
+
+/** vmdk_path_ok() - can a description name it? No quotes, no line ends, at most 511 bytes. */
+bool vmdk_path_ok(const char *path);
+
+/** vmdk_text() - a description of the extents as one disk; the caller frees it. NULL with @err. */
+char *vmdk_text(const struct extent *v, size_t n, struct qbx_err *err) _must_check_;
+
 /* merge.c */
 
-/** vmdk_text() - a description of @meta and the layers as one disk; the caller frees it. */
-char *vmdk_text(const struct layer *meta, const struct erofs_slot *slots, const struct layers *l,
-		struct qbx_err *err) _must_check_;
+/* What layers have become. */
+struct disks {
+	json_t *disks;	 /* as in qbx-json(7) */
+	json_t *sources; /* an array of strings, base first: of the guest's mounts to be stacked */
+};
 
-/**
- * merge_layers() - disks out of layers
- * @disks: set to the "disks" array of qbx-json(7); new reference
- */
-int merge_layers(const struct cache *c, const struct layers *l, json_t **disks,
+/** merge_layers() - disks out of layers. Return: 0, or -1 with @err; @d is to be freed anyhow. */
+int merge_layers(const struct cache *c, const struct layers *l, struct disks *d,
 		 struct qbx_err *err) _must_check_;
+void disks_free(struct disks *d);
 
 /* archive.c */
 
@@ -223,8 +239,9 @@ int oci_open(const struct cache *c, const char *archive, struct layers *l, json_
 
 /* doc.c */
 
-/** doc_fs() - the "fs" object, without t_us; takes the references. NULL with @err. */
-json_t *doc_fs(json_t *disks, json_t *process, bool readonly, struct qbx_err *err) _must_check_;
+/** doc_fs() - the "fs" object, without t_us; takes @process. NULL with @err. */
+json_t *doc_fs(const struct disks *d, json_t *process, bool readonly,
+	       struct qbx_err *err) _must_check_;
 
 /* plan.c: what --dry-run prints */
 

@@ -9,7 +9,7 @@
 #include "log.h"
 
 #define SECTOR_BITS 9u
-#define EXTENT_PATH_MAX 511 /* bytes that QEMU reads of an extent's file name */
+#define PARTS_MAX 255u /* of a disk in a Linux guest */
 
 static json_t *disk(const char *serial, const char *path, const char *format)
 {
@@ -17,75 +17,9 @@ static json_t *disk(const char *serial, const char *path, const char *format)
 			 "readonly", 1);
 }
 
-/* One line of the description: @blocks of the file at @path. */
-static int extent(FILE *out, const char *path, uint64_t blocks, unsigned bits, struct qbx_err *err)
+static uint64_t sectors(const struct layer *l)
 {
-	if (strpbrk(path, "\"\r\n") || strlen(path) > EXTENT_PATH_MAX) {
-		err_code(err, EX_DATAERR, "%s: a path that a VMDK description cannot hold", path);
-		return err_hint(err, "no quotes or line ends, at most %d bytes", EXTENT_PATH_MAX);
-	}
-	fprintf(out, "RW %llu FLAT \"%s\" 0\n", (unsigned long long)blocks << (bits - SECTOR_BITS),
-		path);
-	return 0;
-}
-
-/*
- * Source of the format: VMware's Virtual Disk Format 1.1, as far as QEMU's block/vmdk.c reads it.
- * The extents follow each other without a gap, so they must be just as long as the merged image has
- * them.
- */
-static int describe(FILE *out, const struct layer *meta, const struct erofs_slot *slots,
-		    const struct layers *l, struct qbx_err *err)
-{
-	unsigned bits = meta->sb.block_bits;
-	uint64_t next = slots[0].start;
-
-	if (next != (uint64_t)meta->st.st_size >> bits)
-		return err_code(err, EX_DATAERR,
-				"%s: its first layer is at block %llu, not at its end", meta->path,
-				(unsigned long long)next);
-	fprintf(out, "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
-		     "createType=\"twoGbMaxExtentFlat\"\n\n# Extent description\n");
-	if (extent(out, meta->path, next, bits, err) < 0)
-		return -1;
-	for (size_t i = 0; i < l->n; i++) {
-		const struct layer *layer = &l->v[i];
-
-		if (slots[i].start != next || slots[i].blocks != layer->sb.blocks ||
-		    layer->sb.block_bits != bits)
-			return err_code(err, EX_DATAERR, "%s: does not fit %s", meta->path,
-					layer->path);
-		if (extent(out, layer->path, slots[i].blocks, bits, err) < 0)
-			return -1;
-		next += slots[i].blocks;
-	}
-	fprintf(out,
-		"\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\n"
-		"ddb.geometry.cylinders = \"%llu\"\nddb.geometry.heads = \"16\"\n"
-		"ddb.geometry.sectors = \"63\"\nddb.adapterType = \"ide\"\n",
-		(unsigned long long)((next << (bits - SECTOR_BITS)) + 1007) / 1008);
-	return 0;
-}
-
-char *vmdk_text(const struct layer *meta, const struct erofs_slot *slots, const struct layers *l,
-		struct qbx_err *err)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	int r, bad;
-
-	if (!out) {
-		err_sys(err, errno, "describe a disk");
-		return NULL;
-	}
-	r = describe(out, meta, slots, l, err);
-	bad = ferror(out);
-	if (fclose(out) != 0 || bad) {
-		err_sys(err, ENOMEM, "describe a disk");
-		return NULL;
-	}
-	return r < 0 ? NULL : take_ptr(text);
+	return l->sb.blocks << (l->sb.block_bits - SECTOR_BITS);
 }
 
 /* The device slots of a merged image, of which there must be @n: one a layer. */
@@ -119,16 +53,12 @@ static int build_text(void *arg, int fd, struct qbx_err *err)
 }
 
 /* Have the description in the cache, named by its own digest. Return: its path, or NULL. */
-static char *have_vmdk(const struct cache *c, const struct layer *meta, const struct layers *l,
+static char *have_vmdk(const struct cache *c, const struct extent *extents, size_t n,
 		       struct qbx_err *err)
 {
-	_cleanup_free_ char *text = NULL, *path = NULL;
-	struct erofs_slot slots[LAYERS_MAX];
+	_cleanup_free_ char *text = vmdk_text(extents, n, err), *path = NULL;
 	char name[SHA256_HEX_LEN + 17], hex[SHA256_HEX_LEN + 1];
 
-	if (read_slots(meta, slots, l->n, err) < 0)
-		return NULL;
-	text = vmdk_text(meta, slots, l, err);
 	if (!text)
 		return NULL;
 	sha256_hex(text, strlen(text), hex);
@@ -137,84 +67,165 @@ static char *have_vmdk(const struct cache *c, const struct layer *meta, const st
 	if (!path)
 		return NULL;
 	if (c->dry_run)
-		plan_line("%s %s, %zu extents", cache_has(c, name) ? "use" : "write", path,
-			  l->n + 1);
+		plan_line("%s %s, %zu extents", cache_has(c, name) ? "use" : "write", path, n);
 	else if (cache_make(c, name, build_text, text, err) < 0)
 		return NULL;
 	return take_ptr(path);
 }
 
-/* A disk a layer: the guest stacks them. */
-static int stack(const struct layers *l, json_t *disks, struct qbx_err *err)
+static int add(struct disks *d, json_t *disk, const char *source, struct qbx_err *err)
+{
+	if ((disk && json_array_append_new(d->disks, disk) < 0) ||
+	    json_array_append_new(d->sources, json_string(source)) < 0)
+		return err_sys(err, ENOMEM, "list the disks");
+	return 0;
+}
+
+/* A disk a layer. */
+static int apart(const struct layers *l, struct disks *d, struct qbx_err *err)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		char serial[32] = "root"; /* at most 20 are used */
+		char serial[32] = "root", source[48]; /* at most 20 are used */
 
 		if (l->n > 1)
 			snprintf(serial, sizeof(serial), "layer%zu", i);
-		if (json_array_append_new(disks, disk(serial, l->v[i].path, "raw")) < 0)
-			return err_sys(err, ENOMEM, "list the disks");
+		snprintf(source, sizeof(source), "disk:%s", serial);
+		if (add(d, disk(serial, l->v[i].path, "raw"), source, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Layers @first to @first + @n - 1, at most PARTS_MAX, one behind the other on a disk. */
+static int line_up(const struct cache *c, const struct layers *l, size_t first, size_t n,
+		   struct disks *d, struct qbx_err *err)
+{
+	struct extent extents[PARTS_MAX];
+	_cleanup_free_ char *path = NULL;
+	char serial[32], source[96];
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		extents[i] = (struct extent){ l->v[first + i].path, sectors(&l->v[first + i]) };
+	path = have_vmdk(c, extents, n, err);
+	if (!path)
+		return -1;
+	snprintf(serial, sizeof(serial), "layers%zu", first / PARTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(source, sizeof(source), "disk:%s/%zu@%llu+%llu", serial, i + 1,
+			 (unsigned long long)at, (unsigned long long)extents[i].sectors);
+		if (add(d, i ? NULL : disk(serial, path, "vmdk"), source, err) < 0)
+			return -1;
+		at += extents[i].sectors;
+	}
+	return 0;
+}
+
+static bool describable(const struct layers *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!vmdk_path_ok(l->v[i].path))
+			return false;
+	return true;
+}
+
+/* The guest stacks them: as parts of one disk, or, if a path fits no description, as disks. */
+static int stack(const struct cache *c, const struct layers *l, struct disks *d,
+		 struct qbx_err *err)
+{
+	if (l->n == 1 || (l->n <= STACK_MAX && !describable(l)))
+		return apart(l, d, err);
+	for (size_t i = 0; i < l->n; i += PARTS_MAX) {
+		size_t n = l->n - i < PARTS_MAX ? l->n - i : PARTS_MAX;
+
+		if (line_up(c, l, i, n, d, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The extents follow each other without a gap, so they must be just as long as the merged image has
+ * them.
+ */
+static int merged_extents(const struct layer *meta, const struct layers *l, struct extent *extents,
+			  struct qbx_err *err)
+{
+	struct erofs_slot slots[LAYERS_MAX] = { { 0 } };
+	unsigned bits = meta->sb.block_bits;
+	uint64_t next = (uint64_t)meta->st.st_size >> bits;
+
+	if (read_slots(meta, slots, l->n, err) < 0)
+		return -1;
+	extents[0] = (struct extent){ meta->path, next << (bits - SECTOR_BITS) };
+	for (size_t i = 0; i < l->n; i++) {
+		const struct layer *layer = &l->v[i];
+
+		if (slots[i].start != next || slots[i].blocks != layer->sb.blocks ||
+		    layer->sb.block_bits != bits)
+			return err_code(err, EX_DATAERR, "%s: does not fit %s", meta->path,
+					layer->path);
+		extents[i + 1] = (struct extent){ layer->path, sectors(layer) };
+		next += slots[i].blocks;
 	}
 	return 0;
 }
 
 static int merged(const struct cache *c, const struct layer *meta, const struct layers *l,
-		  json_t *disks, struct qbx_err *err)
+		  struct disks *d, struct qbx_err *err)
 {
+	struct extent extents[LAYERS_MAX + 1];
 	_cleanup_free_ char *path = NULL;
 
 	if (meta->planned) {
 		plan_line("write a disk description of %zu extents", l->n + 1);
 		path = strdup(c->dir);
-	} else {
-		path = have_vmdk(c, meta, l, err);
+	} else if (merged_extents(meta, l, extents, err) == 0) {
+		path = have_vmdk(c, extents, l->n + 1, err);
 	}
-	if (!path)
-		return -1;
-	if (json_array_append_new(disks, disk("root", path, "vmdk")) < 0)
-		return err_sys(err, ENOMEM, "list the disks");
-	return 0;
+	return path ? add(d, disk("root", path, "vmdk"), "disk:root", err) : -1;
 }
 
 /* Layers that mkfs.erofs does not merge; @err says why. */
-static int unmerged(const struct layers *l, json_t *disks, struct qbx_err *err)
+static int unmerged(const struct cache *c, const struct layers *l, struct disks *d,
+		    struct qbx_err *err)
 {
 	enum log_level level = err->code == EX_DATAERR ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
 
-	if (l->n <= STACK_MAX) {
-		log_write(level, "%zu layers stay %zu disks: %s", l->n, l->n, err->msg);
-		err_forget(err);
-		return stack(l, disks, err);
-	}
-	err_wrap(err, "%zu layers, more than %u, do not become one disk", l->n, STACK_MAX);
-	if (!err->hint[0])
-		err_hint(err, "the layers must be uncompressed and without inline data: give "
-			      "containerd's erofs differ the option -Enoinline_data");
-	return -1;
+	log_write(level, "%zu layers are stacked, not merged: %s", l->n, err->msg);
+	err_forget(err);
+	return stack(c, l, d, err);
 }
 
-static int several(const struct cache *c, const struct layers *l, json_t *disks,
+static int several(const struct cache *c, const struct layers *l, struct disks *d,
 		   struct qbx_err *err)
 {
 	struct layer meta = { 0 };
-	int r = mkfs_merge(c, l, &meta, err);
+	int r;
 
+	if (!describable(l))
+		return stack(c, l, d, err);
+	r = mkfs_merge(c, l, &meta, err);
 	if (r > 0)
-		r = merged(c, &meta, l, disks, err);
+		r = merged(c, &meta, l, d, err);
 	else if (r == 0)
-		r = unmerged(l, disks, err);
+		r = unmerged(c, l, d, err);
 	free(meta.path);
 	return r;
 }
 
-int merge_layers(const struct cache *c, const struct layers *l, json_t **out, struct qbx_err *err)
+int merge_layers(const struct cache *c, const struct layers *l, struct disks *d,
+		 struct qbx_err *err)
 {
-	json_auto_t *disks = json_array();
-
+	d->disks = json_array();
+	d->sources = json_array();
 	if (l->n == 0)
 		return err_code(err, EX_DATAERR, "a root file system without layers");
-	if ((l->n == 1 ? stack(l, disks, err) : several(c, l, disks, err)) < 0)
-		return -1;
-	*out = json_incref(disks);
-	return 0;
+	return l->n == 1 ? stack(c, l, d, err) : several(c, l, d, err);
+}
+
+void disks_free(struct disks *d)
+{
+	json_decref(d->disks);
+	json_decref(d->sources);
 }

@@ -208,8 +208,8 @@ static int resolve(struct prep *p, const struct rootfs *m, struct qbx_err *err)
 static int make_fs(struct prep *p, const json_t *doc, json_t **fs, struct qbx_err *err)
 {
 	_cleanup_free_ const char **options = NULL;
+	_cleanup_(disks_free) struct disks disks = { 0 };
 	struct rootfs m = { .type = "", .source = "" };
-	json_t *disks;
 
 	if (read_rootfs(doc, &m, err) < 0)
 		return -1;
@@ -223,7 +223,7 @@ static int make_fs(struct prep *p, const json_t *doc, json_t **fs, struct qbx_er
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)
 		return -1;
 	phase_mark(&p->t, "merge");
-	*fs = doc_fs(disks, take_ptr(p->process), p->readonly, err);
+	*fs = doc_fs(&disks, take_ptr(p->process), p->readonly, err);
 	return *fs ? 0 : -1;
 }
 

@@ -5,7 +5,7 @@
 
 #include "init.h"
 
-#define ROOTFS_MOUNTS_MAX 256u
+#define ROOTFS_MOUNTS_MAX 600u /* 500 layers, and what goes with them */
 
 /**
  * rootfs_mount() - do the mounts of a Create, in order, below a bundle
@@ -23,9 +23,10 @@ int rootfs_unmount(const char *bundle, struct qbx_err *err) _must_check_;
 #define DISK_PATH_MAX 300u
 
 /**
- * disk_find() - the block device with a serial number
+ * disk_find() - the block device of a disk, or of a part of it, which is made if it is not there
+ * @name: as disk_name_parse() takes it
  * @path: set to its path in /dev
  */
-int disk_find(const char *serial, char path[DISK_PATH_MAX], struct qbx_err *err) _must_check_;
+int disk_find(const char *name, char path[DISK_PATH_MAX], struct qbx_err *err) _must_check_;
 
 #endif

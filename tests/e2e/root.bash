@@ -8,3 +8,18 @@ busybox_root() {
 	for applet in $(busybox --list); do ln -s busybox "$1/bin/$applet"; done
 	cp --remove-destination "$(command -v busybox)" "$1/bin/busybox"
 }
+
+# tree_script FILE: for a shell, in such a root: all there is to see of the root file system, a line an
+# entry, and what the files hold; but for the root directory itself, which gets places to mount on
+tree_script() {
+	cat > "$1" <<-'EOT'
+		all() {
+			find / -xdev -mindepth 1 \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+				-o -path /etc/hosts -o -path /etc/hostname -o -path /etc/resolv.conf \) -prune \
+				-o "$@" -print0 | sort -z
+		}
+		all -name '*' | xargs -0 stat -c '%N %F %a %u:%g %t,%T %y'
+		all -type f | xargs -0 stat -c '%h %s %n'
+		all -type f | xargs -0 sha256sum
+	EOT
+}

@@ -56,6 +56,9 @@ struct layers {
 struct layer *layers_add(struct layers *l, struct qbx_err *err) _must_check_;
 void layers_free(struct layers *l);
 
+/** layers_turn() - from top first to base first. */
+void layers_turn(struct layers *l);
+
 /**
  * layer_open() - prove that @path is a regular file with an EROFS image that is whole
  * A symbolic link is refused, and so is an image that needs others.
@@ -72,6 +75,36 @@ int layer_open_merged(struct layer *l, const char *path, struct qbx_err *err) _m
  * Return: 1 with @l filled; 0 if @dir is another directory; -1 with @err.
  */
 int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err) _must_check_;
+
+/* rootfs.c */
+
+/* One element of "rootfs". */
+struct rootfs_mount {
+	const char *type, *source; /* the document's */
+	const char **options;	   /* NULL-terminated, owned; the strings are the document's */
+};
+
+struct rootfs {
+	struct rootfs_mount *v;
+	size_t n;
+};
+
+/** rootfs_read() - the mounts in a document, at least one. For rootfs_free() also when it fails. */
+int rootfs_read(const json_t *doc, struct rootfs *r, struct qbx_err *err) _must_check_;
+void rootfs_free(struct rootfs *r);
+
+/** rootfs_type() - a mount's type without containerd's "format/" and "mkdir/"; was the first there? */
+const char *rootfs_type(const char *type, bool *format);
+
+/** rootfs_add_dir() - one more layer: the image that is mounted there, or the directory as it is. */
+int rootfs_add_dir(struct layers *l, const char *dir, struct qbx_err *err) _must_check_;
+
+/** rootfs_add_erofs() - the layers of a mount of type erofs, top first. */
+int rootfs_add_erofs(struct layers *l, const struct rootfs_mount *m,
+		     struct qbx_err *err) _must_check_;
+
+/** rootfs_overlay() - the layers of an overlay, the last of the mounts, base first. */
+int rootfs_overlay(const struct rootfs *r, struct layers *l, struct qbx_err *err) _must_check_;
 
 /* cache.c */
 

@@ -47,6 +47,16 @@ void layers_free(struct layers *l)
 	memset(l, 0, sizeof(*l));
 }
 
+void layers_turn(struct layers *l)
+{
+	for (size_t i = 0; i < l->n / 2; i++) {
+		struct layer tmp = l->v[i];
+
+		l->v[i] = l->v[l->n - 1 - i];
+		l->v[l->n - 1 - i] = tmp;
+	}
+}
+
 /* The file itself: fills st and sb from an open descriptor. */
 static int prove(struct layer *l, int fd, const char *path, struct qbx_err *err)
 {

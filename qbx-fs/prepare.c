@@ -7,54 +7,14 @@
 #include "fs.h"
 #include "json.h"
 
-/* One element of "rootfs". */
-struct rootfs {
-	const char *type, *source;
-	const char **options; /* NULL-terminated, owned; the strings are the document's */
-};
-
 struct prep {
+	struct rootfs rootfs;
 	struct cache cache;
 	struct layers layers;
 	struct phases t;
 	json_t *process;
 	bool readonly;
 };
-
-/* ---- one function a type of mount ---- */
-
-/*
- * The next directory of a lowerdir list, in place, with overlayfs's escapes undone: a backslash
- * takes the character after it as it is.
- */
-static char *next_lower(char **list)
-{
-	char *start = *list, *to = start, *p = start;
-
-	if (!p)
-		return NULL;
-	for (; *p && *p != ':'; p++) {
-		if (*p == '\\' && p[1])
-			p++;
-		*to++ = *p;
-	}
-	*list = *p ? p + 1 : NULL;
-	*to = '\0';
-	return start;
-}
-
-/* One more layer: the image that is mounted there, or the directory as it is. */
-static int add_dir(struct layers *l, const char *dir, struct qbx_err *err)
-{
-	struct layer *layer = layers_add(l, err);
-	int r = layer ? layer_of_mount(layer, dir, err) : -1;
-
-	if (r != 0)
-		return r < 0 ? -1 : 0;
-	layer->directory = true;
-	layer->path = strdup(dir);
-	return layer->path ? 0 : err_sys(err, ENOMEM, "%s", dir);
-}
 
 static int convert_dir(const struct cache *c, struct layer *l, struct qbx_err *err)
 {
@@ -79,62 +39,29 @@ static int convert_dirs(struct prep *p, struct qbx_err *err)
 	return 0;
 }
 
-static int add_lower(struct layers *l, const char *dir, struct qbx_err *err)
+/* ---- one function a type of mount ---- */
+
+static int prepare_overlay(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
-	if (dir[0] != '/')
-		return err_code(err, EX_DATAERR, "rootfs: lowerdir \"%s\" is not an absolute path",
-				dir);
-	return add_dir(l, dir, err);
+	(void)m;
+	return rootfs_overlay(&p->rootfs, &p->layers, err) < 0 ? -1 : convert_dirs(p, err);
 }
 
-/* The list has the top first. */
-static void turn(struct layers *l)
+static int prepare_erofs(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
-	for (size_t i = 0; i < l->n / 2; i++) {
-		struct layer tmp = l->v[i];
-
-		l->v[i] = l->v[l->n - 1 - i];
-		l->v[l->n - 1 - i] = tmp;
-	}
-}
-
-static int prepare_overlay(struct prep *p, const struct rootfs *m, struct qbx_err *err)
-{
-	for (const char **o = m->options; *o; o++) {
-		_cleanup_free_ char *copy = NULL;
-		char *list, *dir;
-
-		if (strncmp(*o, "lowerdir=", 9) != 0)
-			continue;
-		list = copy = strdup(*o + 9);
-		if (!copy)
-			return err_sys(err, ENOMEM, "rootfs");
-		while ((dir = next_lower(&list)))
-			if (add_lower(&p->layers, dir, err) < 0)
-				return -1;
-	}
-	if (p->layers.n == 0)
-		return err_code(err, EX_DATAERR, "rootfs: an overlay without lowerdir=");
-	turn(&p->layers);
-	return convert_dirs(p, err);
-}
-
-static int prepare_erofs(struct prep *p, const struct rootfs *m, struct qbx_err *err)
-{
-	struct layer *layer = layers_add(&p->layers, err);
-
-	if (!layer || layer_open(layer, m->source, err) < 0)
+	if (rootfs_add_erofs(&p->layers, m, err) < 0)
 		return -1;
+	layers_turn(&p->layers);
 	phase_mark(&p->t, "resolve");
 	return 0;
 }
 
-static int prepare_bind(struct prep *p, const struct rootfs *m, struct qbx_err *err)
+static int prepare_bind(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
-	return add_dir(&p->layers, m->source, err) < 0 ? -1 : convert_dirs(p, err);
+	return rootfs_add_dir(&p->layers, m->source, err) < 0 ? -1 : convert_dirs(p, err);
 }
 
-static int prepare_tar(struct prep *p, const struct rootfs *m, struct qbx_err *err)
+static int prepare_tar(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
 	struct layer *layer = layers_add(&p->layers, err);
 	_cleanup_close_ int fd = open(m->source, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -154,14 +81,14 @@ static int prepare_tar(struct prep *p, const struct rootfs *m, struct qbx_err *e
 	return mkfs_tar(&p->cache, &s, false, layer, err);
 }
 
-static int prepare_oci(struct prep *p, const struct rootfs *m, struct qbx_err *err)
+static int prepare_oci(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
 	return oci_open(&p->cache, m->source, &p->layers, &p->process, &p->t, err);
 }
 
 static const struct {
 	const char *type;
-	int (*prepare)(struct prep *p, const struct rootfs *m, struct qbx_err *err);
+	int (*prepare)(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err);
 } types[] = {
 	{ "overlay", prepare_overlay }, { "erofs", prepare_erofs },	{ "bind", prepare_bind },
 	{ "tar", prepare_tar },		{ "oci-archive", prepare_oci },
@@ -169,34 +96,19 @@ static const struct {
 
 /* ---- the verb ---- */
 
-/* The one mount in "rootfs"; its options are the caller's to free. */
-static int read_rootfs(const json_t *doc, struct rootfs *m, struct qbx_err *err)
+static int resolve(struct prep *p, struct qbx_err *err)
 {
-	json_t *rootfs = json_object_get(doc, "rootfs"), *options = NULL;
-	json_error_t je;
+	const struct rootfs_mount *m = &p->rootfs.v[p->rootfs.n - 1];
+	bool format;
+	const char *type = rootfs_type(m->type, &format);
 
-	if (json_array_size(rootfs) == 0) {
-		err_code(err, EX_DATAERR, "\"rootfs\" is missing or empty");
-		return err_hint(err, "it says what the root file system is made of: qbx-json(7)");
-	}
-	if (json_array_size(rootfs) > 1)
-		return err_code(err, EX_DATAERR, "rootfs: %zu mounts, where one is understood",
-				json_array_size(rootfs));
-	if (json_unpack_ex(json_array_get(rootfs, 0), &je, 0, "{s:s, s:s, s?o}", "type", &m->type,
-			   "source", &m->source, "options", &options) < 0) {
-		err_code(err, EX_DATAERR, "rootfs: %s", je.text);
-		return -1;
-	}
-	m->options = json_strv(options, "rootfs: options", err);
-	return m->options ? 0 : -1;
-}
-
-static int resolve(struct prep *p, const struct rootfs *m, struct qbx_err *err)
-{
+	if (p->rootfs.n > 1 && strcmp(type, "overlay") != 0)
+		return err_code(err, EX_DATAERR, "rootfs: %zu mounts, and the last is no overlay",
+				p->rootfs.n);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (strcmp(types[i].type, m->type) != 0)
+		if (strcmp(types[i].type, type) != 0)
 			continue;
-		if (strcmp(m->type, "overlay") != 0 && m->source[0] != '/')
+		if (strcmp(type, "overlay") != 0 && m->source[0] != '/')
 			return err_code(err, EX_DATAERR,
 					"rootfs: source \"%s\" is not an absolute path", m->source);
 		return types[i].prepare(p, m, err);
@@ -207,17 +119,14 @@ static int resolve(struct prep *p, const struct rootfs *m, struct qbx_err *err)
 
 static int make_fs(struct prep *p, const json_t *doc, json_t **fs, struct qbx_err *err)
 {
-	_cleanup_free_ const char **options = NULL;
 	_cleanup_(disks_free) struct disks disks = { 0 };
-	struct rootfs m = { .type = "", .source = "" };
 
-	if (read_rootfs(doc, &m, err) < 0)
+	if (rootfs_read(doc, &p->rootfs, err) < 0)
 		return -1;
-	options = m.options;
-	for (const char **o = options; o && *o; o++)
+	for (const char **o = p->rootfs.v[p->rootfs.n - 1].options; *o; o++)
 		if (!strcmp(*o, "ro"))
 			p->readonly = true;
-	if (resolve(p, &m, err) < 0)
+	if (resolve(p, err) < 0)
 		return -1;
 	phase_mark(&p->t, "convert");
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)
@@ -257,6 +166,7 @@ static int prepare(struct cli *cli, struct qbx_err *err)
 		r = make_fs(&p, box.doc, &fs, err);
 	if (r == 0)
 		r = emit(cli, &box, fs, &p, err);
+	rootfs_free(&p.rootfs);
 	layers_free(&p.layers);
 	cache_close(&p.cache);
 	json_decref(p.process);

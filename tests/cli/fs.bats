@@ -126,7 +126,7 @@ pack() {
 	run --separate-stderr fs prepare <<< '{"qbx":1,"id":"demo","rootfs":[]}'
 	refused 65 '"rootfs" is missing'
 	run --separate-stderr fs prepare <<< '{"qbx":1,"id":"demo","rootfs":[{},{}]}'
-	refused 65 '2 mounts'
+	refused 65 'rootfs: Object item not found: type'
 	run --separate-stderr fs prepare <<< '{"qbx":1,"id":"demo","rootfs":[{"type":"tar"}]}'
 	refused 65 'source'
 	run --separate-stderr fs prepare <<< '{"qbx":1,"id":"demo","rootfs":[{"type":1,"source":"/x"}]}'
@@ -134,6 +134,86 @@ pack() {
 	prepare zfs /pool
 	refused 65 '"zfs" is not understood'
 	prepare tar relative.tar
+	refused 65 'not an absolute path'
+}
+
+# mounts MOUNT...: a document with these, each "TYPE SOURCE OPTION...", where a "_" is a blank
+mounts() {
+	local m type source options list=
+	for m; do
+		read -r type source options <<< "$m"
+		# shellcheck disable=SC2086 # words
+		options=$(printf '"%s",' $options)
+		options=${options//_/ }
+		list+=,$(printf '{"type":"%s","source":"%s","options":[%s]}' "$type" "$source" "${options%,}")
+	done
+	printf '{"qbx":1,"id":"demo","rootfs":[%s]}\n' "${list#,}"
+}
+
+@test "mounts that containerd leaves to us: images, and an overlay that names them" {
+	for i in 0 1 2 3; do erofs_image "$T/$i.erofs"; done
+	stand_in 'exit 1'
+	images=("erofs $T/3.erofs ro loop" "erofs $T/2.erofs ro loop" "erofs $T/1.erofs ro" "erofs $T/0.erofs ro")
+	run --separate-stderr fs prepare < <(mounts "${images[@]}" 'format/mkdir/overlay overlay lowerdir={{_overlay_0_3_}}')
+	[ "$status" -eq 0 ]
+	[[ $output == *'"source":"disk:layers0/1@0+8","target":"lower0"'*'"disk:layers0/4@24+8","target":"lower3"'* ]]
+	[ "$(sed -n 's/.*FLAT "\(.*\)".*/\1/p' "$layers"/disk-*.vmdk)" = "$(printf "$T/%s.erofs\n" 0 1 2 3)" ]
+	cp "$(echo "$layers"/disk-*.vmdk)" "$T/want"
+	for lowers in '{{_overlay_0_2_}}:{{_mount_3_}}' '{{_mount_0_}}:{{mount_1}}:{{_overlay_2_3_}}'; do
+		rm -r "$layers"
+		run -0 fs prepare < <(mounts "${images[@]}" "format/overlay overlay lowerdir=$lowers")
+		diff "$T/want" "$layers"/disk-*.vmdk
+	done
+	# the other way round
+	rm -r "$layers"
+	run -0 fs prepare < <(mounts "${images[@]}" "format/overlay overlay lowerdir={{_overlay_3_0_}}")
+	[ "$(sed -n 's/.*FLAT "\(.*\)".*/\1/p' "$layers"/disk-*.vmdk)" = "$(printf "$T/%s.erofs\n" 3 2 1 0)" ]
+	rm -r "$T/state"
+
+	last() {
+		run --separate-stderr fs prepare < <(mounts "${images[@]}" "$1")
+	}
+	last 'format/overlay overlay lowerdir={{_overlay_0_4_}}'
+	refused 65 'mount 4 in a template: 4 are before it'
+	last 'format/overlay overlay lowerdir={{_overlay_0_2_}}'
+	refused 65 'mount 3, of type "erofs", is not a layer of the last'
+	last 'format/overlay overlay lowerdir={{_overlay_0_3_}}:{{_mount_1_}}'
+	refused 65 'mount 1 is a layer twice'
+	last 'format/overlay overlay lowerdir={{_overlay_0_3_}}/fs'
+	refused 65 'lowerdir "/fs" behind a template'
+	last 'format/overlay overlay lowerdir={{_overlay_0_3_|_html_}}'
+	refused 65 'not {{ mount N }} or {{ overlay N N }}'
+	last 'mkdir/overlay overlay lowerdir={{_overlay_0_3_}}'
+	refused 65 'lowerdir "{{ overlay 0 3 }}" is not an absolute path'
+	last 'format/mkdir/overlay overlay X-containerd.mkdir.path=/x:9 lowerdir={{_overlay_0_3_}}'
+	refused 65 'not X-containerd.mkdir.path=PATH:MODE:UID:GID'
+	last 'format/mkdir/overlay overlay uidmap=0:1000:1 lowerdir={{_overlay_0_3_}}'
+	refused 65 'owners are not mapped'
+	last 'erofs /x.erofs'
+	refused 65 '5 mounts, and the last is no overlay'
+	images[1]="tmpfs $T/2.erofs"
+	last 'format/overlay overlay lowerdir={{_overlay_0_3_}}'
+	refused 65 'mount 1 is a layer of type "tmpfs"'
+}
+
+@test "merged metadata that names its layers" {
+	for i in 0 1 2; do erofs_image "$T/$i.erofs"; done
+	cp "$T/0.erofs" "$T/meta.erofs"
+	printf '\010' | dd of="$T/meta.erofs" bs=1 seek=1104 conv=notrunc status=none
+	printf '\003' | dd of="$T/meta.erofs" bs=1 seek=1110 conv=notrunc status=none
+	stand_in 'exit 1'
+	run --separate-stderr fs prepare < <(mounts \
+		"erofs $T/meta.erofs ro loop device=$T/0.erofs device=$T/1.erofs device=$T/2.erofs")
+	[ "$status" -eq 0 ]
+	[ "$(sed -n 's/.*FLAT "\(.*\)".*/\1/p' "$layers"/disk-*.vmdk)" = "$(printf "$T/%s.erofs\n" 0 1 2)" ]
+	rm -r "$T/state"
+	run --separate-stderr fs prepare < <(mounts "erofs $T/meta.erofs device=$T/0.erofs device=$T/1.erofs")
+	refused 65 'an EROFS image that needs 3 more, not 2'
+	run --separate-stderr fs prepare < <(mounts "erofs $T/meta.erofs")
+	refused 65 'needs 3 more'
+	run --separate-stderr fs prepare < <(mounts "erofs $T/0.erofs device=$T/1.erofs")
+	refused 65 'needs 0 more, not 1'
+	run --separate-stderr fs prepare < <(mounts "erofs $T/meta.erofs device=x device=$T/1.erofs device=$T/2.erofs")
 	refused 65 'not an absolute path'
 }
 

@@ -85,12 +85,16 @@ struct rootfs_mount {
 };
 
 struct rootfs {
+	json_t *mounts; /* owned */
 	struct rootfs_mount *v;
 	size_t n;
 };
 
-/** rootfs_read() - the mounts in a document, at least one. For rootfs_free() also when it fails. */
-int rootfs_read(const json_t *doc, struct rootfs *r, struct qbx_err *err) _must_check_;
+/**
+ * rootfs_read() - the mounts in a document, at least one: where it has none, its specification's root
+ * Return: 0, or -1 with @err; @r is for rootfs_free() anyhow.
+ */
+int rootfs_read(const struct box *box, struct rootfs *r, struct qbx_err *err) _must_check_;
 void rootfs_free(struct rootfs *r);
 
 /** rootfs_type() - a mount's type without containerd's "format/" and "mkdir/"; was the first there? */

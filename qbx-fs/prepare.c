@@ -117,11 +117,11 @@ static int resolve(struct prep *p, struct qbx_err *err)
 			m->type);
 }
 
-static int make_fs(struct prep *p, const json_t *doc, json_t **fs, struct qbx_err *err)
+static int make_fs(struct prep *p, const struct box *box, json_t **fs, struct qbx_err *err)
 {
 	_cleanup_(disks_free) struct disks disks = { 0 };
 
-	if (rootfs_read(doc, &p->rootfs, err) < 0)
+	if (rootfs_read(box, &p->rootfs, err) < 0)
 		return -1;
 	for (const char **o = p->rootfs.v[p->rootfs.n - 1].options; *o; o++)
 		if (!strcmp(*o, "ro"))
@@ -163,7 +163,7 @@ static int prepare(struct cli *cli, struct qbx_err *err)
 	if (r == 0)
 		r = cache_open(&p.cache, cli, err);
 	if (r == 0)
-		r = make_fs(&p, box.doc, &fs, err);
+		r = make_fs(&p, &box, &fs, err);
 	if (r == 0)
 		r = emit(cli, &box, fs, &p, err);
 	rootfs_free(&p.rootfs);

@@ -29,22 +29,40 @@ static int read_mount(json_t *j, struct rootfs_mount *m, struct qbx_err *err)
 	return m->options ? 0 : -1;
 }
 
-int rootfs_read(const json_t *doc, struct rootfs *r, struct qbx_err *err)
+/* Without mounts it is the directory that the specification names: `ctr run --rootfs` does so. */
+static json_t *from_spec(const struct box *box, struct qbx_err *err)
 {
-	json_t *rootfs = json_object_get(doc, "rootfs"), *j;
-	size_t i, n = json_array_size(rootfs);
+	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
+	json_auto_t *spec = box_spec(box, err);
+	const char *path = json_string_value(json_object_get(json_object_get(spec, "root"), "path"));
 
-	if (n == 0) {
+	if (err->code)
+		return NULL;
+	if (!path || !*path || (*path != '/' && !bundle)) {
 		err_code(err, EX_DATAERR, "\"rootfs\" is missing or empty");
-		return err_hint(err, "it says what the root file system is made of: qbx-json(7)");
+		err_hint(err, "it says what the root file system is made of: qbx-json(7)");
+		return NULL;
 	}
+	return json_pack("[{s:s, s:o}]", "type", "bind", "source",
+			 *path == '/' ? json_string(path) : json_sprintf("%s/%s", bundle, path));
+}
+
+int rootfs_read(const struct box *box, struct rootfs *r, struct qbx_err *err)
+{
+	json_t *rootfs = json_object_get(box->doc, "rootfs"), *j;
+	size_t i, n;
+
+	r->mounts = json_array_size(rootfs) > 0 ? json_incref(rootfs) : from_spec(box, err);
+	if (!r->mounts)
+		return -1;
+	n = json_array_size(r->mounts);
 	if (n > MOUNTS_MAX)
 		return err_code(err, EX_DATAERR,
 				"rootfs: %zu mounts, where up to %u are understood", n, MOUNTS_MAX);
 	r->v = calloc(n, sizeof(*r->v));
 	if (!r->v)
 		return err_sys(err, ENOMEM, "rootfs");
-	json_array_foreach (rootfs, i, j) {
+	json_array_foreach (r->mounts, i, j) {
 		r->n = i + 1;
 		if (read_mount(j, &r->v[i], err) < 0)
 			return -1;
@@ -57,6 +75,7 @@ void rootfs_free(struct rootfs *r)
 	for (size_t i = 0; i < r->n; i++)
 		free(r->v[i].options);
 	free(r->v);
+	json_decref(r->mounts);
 }
 
 const char *rootfs_type(const char *type, bool *format)

@@ -217,6 +217,20 @@ mounts() {
 	refused 65 'not an absolute path'
 }
 
+@test "no mounts: the directory in the specification" {
+	mkdir -p "$T/bundle/rootfs"
+	printf '{"root":{"path":"rootfs"}}' > "$T/bundle/config.json"
+	run -0 fs prepare --dry-run <<< '{"qbx":1,"id":"demo","rootfs":[],"bundle":"'"$T"'/bundle"}'
+	[[ $output == *" of $T/bundle/rootfs:"* ]]
+	printf '{"root":{"path":"%s"}}' "$T/root" > "$T/bundle/config.json"
+	run -0 fs prepare --dry-run <<< '{"qbx":1,"id":"demo","bundle":"'"$T"'/bundle"}'
+	[[ $output == *" of $T/root:"* ]]
+	run --separate-stderr fs prepare <<< '{"qbx":1,"id":"demo","spec":{"root":{"path":"rootfs"}}}'
+	refused 65 '"rootfs" is missing'
+	run --separate-stderr fs prepare <<< '{"qbx":1,"id":"demo","bundle":"'"$T"'/none"}'
+	refused 69 "open bundle $T/none"
+}
+
 @test "options that are no strings" {
 	run --separate-stderr fs prepare \
 		<<< '{"qbx":1,"id":"demo","rootfs":[{"type":"bind","source":"/x","options":[1]}]}'

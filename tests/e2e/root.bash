@@ -19,7 +19,9 @@ tree_script() {
 				-o "$@" -print0 | sort -z
 		}
 		all -name '*' | xargs -0 stat -c '%N %F %a %u:%g %t,%T %y'
-		all -type f | xargs -0 stat -c '%h %s %n'
+		# hard links by the first of their names: overlayfs goes on counting what is hidden
+		all -type f | xargs -0 stat -c '%d:%i %s %n' |
+			awk '{ if (!($1 in first)) first[$1] = $3; $1 = first[$1]; print }'
 		all -type f | xargs -0 sha256sum
 	EOT
 }

@@ -87,6 +87,18 @@ static int publish(const struct cache *c, int fd, const char *name, struct qbx_e
 	return 0;
 }
 
+int cache_scratch(const struct cache *c, struct qbx_err *err)
+{
+	int fd = openat(c->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		err_sys(err, errno, "create a file without a name in %s", c->dir);
+		return err_hint(err, "the state directory must be on a local file system: set "
+				     "QEMUBOX_STATE_DIR");
+	}
+	return fd < 0 ? err_sys(err, errno, "create a file in %s", c->dir) : fd;
+}
+
 int cache_make(const struct cache *c, const char *name, cache_build_fn *build, void *arg,
 	       struct qbx_err *err)
 {
@@ -99,14 +111,9 @@ int cache_make(const struct cache *c, const char *name, cache_build_fn *build, v
 		return -1;
 	if (cache_has(c, name))
 		return 0;
-	fd = openat(c->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		err_sys(err, errno, "create a file without a name in %s", c->dir);
-		return err_hint(err, "the state directory must be on a local file system: set "
-				     "QEMUBOX_STATE_DIR");
-	}
+	fd = cache_scratch(c, err);
 	if (fd < 0)
-		return err_sys(err, errno, "create a file in %s", c->dir);
+		return -1;
 	if (build(arg, fd, err) < 0)
 		return -1;
 	return publish(c, fd, name, err);

@@ -44,6 +44,7 @@ struct layer {
 	struct erofs_super sb;
 	bool directory; /* path is one: there is no image of it yet */
 	bool planned;	/* --dry-run: it would have to be made, so there is no st and no sb */
+	bool opaque;	/* it hides all layers below */
 };
 
 /* Base first. */
@@ -55,6 +56,9 @@ struct layers {
 /** layers_add() - one more on top. Return: it, zeroed, or NULL with @err. */
 struct layer *layers_add(struct layers *l, struct qbx_err *err) _must_check_;
 void layers_free(struct layers *l);
+
+/** layers_only_top() - what is below the top layer is hidden by it. */
+void layers_only_top(struct layers *l);
 
 /** layers_turn() - from top first to base first. */
 void layers_turn(struct layers *l);
@@ -110,6 +114,29 @@ int rootfs_add_erofs(struct layers *l, const struct rootfs_mount *m,
 /** rootfs_overlay() - the layers of an overlay, the last of the mounts, base first. */
 int rootfs_overlay(const struct rootfs *r, struct layers *l, struct qbx_err *err) _must_check_;
 
+/* lookup.c */
+
+/* What a directory is beside its name. */
+struct dir_owner {
+	unsigned mode; /* permission bits */
+	unsigned uid, gid;
+	uint64_t mtime; /* seconds */
+};
+
+/**
+ * lookup_dir() - what a directory is in @n layers, base first, on top of each other
+ * @path: without a slash at either end
+ * Return: 0 with @o filled: as of root with mode 0755 where there is no such directory; -1 with @err.
+ */
+int lookup_dir(const struct layer *v, size_t n, const char *path, struct dir_owner *o,
+	       struct qbx_err *err) _must_check_;
+
+/**
+ * lookup_root() - what the root directory is: as the topmost layer says that says so
+ * An archive need not; mkfs.erofs then makes it 0777, of root and of 1970, which counts as not said.
+ */
+int lookup_root(const struct layers *l, struct dir_owner *o, struct qbx_err *err) _must_check_;
+
 /* cache.c */
 
 /* Images that were made, in state_dir/layers, mode 0700. */
@@ -134,6 +161,9 @@ bool cache_has(const struct cache *c, const char *name);
  * Return: 0, or -1 with @err.
  */
 typedef int cache_build_fn(void *arg, int fd, struct qbx_err *err);
+
+/** cache_scratch() - a file there that never gets a name. Return: descriptor, or -1 with @err. */
+int cache_scratch(const struct cache *c, struct qbx_err *err) _must_check_;
 
 /**
  * cache_make() - have @name in the cache: of several callers one builds, the others wait for it
@@ -174,11 +204,48 @@ int source_digest(struct source *s, struct qbx_err *err) _must_check_;
  */
 int source_feed(const struct source *s, int to, struct qbx_err *err) _must_check_;
 
+/* mend.c */
+
+#define MEND_SKIPS_MAX 16u
+
+/* What there is to mend in the archive of a layer. */
+struct mend {
+	const char *what; /* for error texts */
+	bool whiteouts;	  /* whiteouts and opaque markers are what they are called */
+	int fd;		  /* of the unpacked archive; borrowed */
+	uint64_t size;
+	void *names; /* of all that is in it */
+	size_t bytes, missing, nskips;
+	struct {
+		uint64_t from, to;
+	} skips[MEND_SKIPS_MAX]; /* what is left out */
+	bool opaque;		 /* its root directory hides what is below */
+};
+
+/** mend_scan() - look through the archive in a file. @m has what and whiteouts; for mend_free(). */
+int mend_scan(struct mend *m, int fd, struct qbx_err *err) _must_check_;
+bool mend_needed(const struct mend *m);
+void mend_free(struct mend *m);
+
+/** mend_feed() - write the mended archive, which is for the top of @nbelow layers. */
+int mend_feed(const struct mend *m, const struct layer *below, size_t nbelow, int to,
+	      struct qbx_err *err) _must_check_;
+
 /* mkfs.c: each call runs mkfs.erofs, or with --dry-run says how it would be run */
 
-/** mkfs_tar() - have the image of a tar archive in the cache; @whiteouts: there are layers below */
-int mkfs_tar(const struct cache *c, const struct source *s, bool whiteouts, struct layer *out,
-	     struct qbx_err *err) _must_check_;
+/* Where the image of a tar archive is to be. */
+struct mkfs_place {
+	const struct layer *below; /* layers, base first */
+	size_t nbelow;
+	const char *chain; /* a digest of the archive and all below it; NULL: it is no layer */
+};
+
+/**
+ * mkfs_tar() - have the image of a tar archive in the cache
+ * It is the same wherever the archive is, unless directories are taken from below: mend.c.
+ */
+int mkfs_tar(const struct cache *c, const struct source *s, const struct mkfs_place *place,
+	     struct layer *out, struct qbx_err *err) _must_check_;
 
 /** mkfs_dir() - have the image of a directory in the cache; @digest is its dirtree_digest(). */
 int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *digest,
@@ -230,6 +297,22 @@ int merge_layers(const struct cache *c, const struct layers *l, struct disks *d,
 void disks_free(struct disks *d);
 
 /* archive.c */
+
+/* An entry of a tar archive. */
+struct archive_item {
+	const char *name;     /* as it stands there */
+	char type;	      /* as in struct tar_header */
+	bool sparse;	      /* its data is in a form of GNU tar's */
+	uint64_t start;	      /* of its headers */
+	uint64_t offset, len; /* of its data, up to the next block if padded */
+};
+
+/** archive_item_fn - told of one. Return: 0 to go on, or -1 with @err. */
+typedef int archive_item_fn(void *arg, const struct archive_item *item, struct qbx_err *err);
+
+/** archive_walk() - all entries of the archive in a file of @size bytes. Return: 0, or -1 with @err. */
+int archive_walk(int fd, const char *path, uint64_t size, archive_item_fn *fn, void *arg,
+		 struct qbx_err *err) _must_check_;
 
 /* A piece of a tar archive. */
 struct archive_entry {

@@ -47,6 +47,14 @@ void layers_free(struct layers *l)
 	memset(l, 0, sizeof(*l));
 }
 
+void layers_only_top(struct layers *l)
+{
+	for (size_t i = 0; i + 1 < l->n; i++)
+		free(l->v[i].path);
+	l->v[0] = l->v[l->n - 1];
+	l->n = 1;
+}
+
 void layers_turn(struct layers *l)
 {
 	for (size_t i = 0; i < l->n / 2; i++) {
@@ -75,6 +83,12 @@ static int prove(struct layer *l, int fd, const char *path, struct qbx_err *err)
 				(long long)l->st.st_size);
 	if (erofs_super_decode(buf, &l->sb, err) < 0)
 		return err_wrap(err, "%s", path);
+	if (erofs_unsupported(&l->sb)) {
+		err_code(err, EX_DATAERR,
+			 "%s: an EROFS image with %s, which the guest's kernel does not know", path,
+			 erofs_unsupported(&l->sb));
+		return err_hint(err, "make the image without it");
+	}
 	/* A merged image counts the blocks of its devices too: mkfs.c looks at those. */
 	if (!l->sb.devices && l->sb.blocks > (uint64_t)l->st.st_size >> l->sb.block_bits)
 		return err_code(err, EX_DATAERR, "%s: truncated EROFS image: %lld bytes, not %llu",

@@ -6,10 +6,12 @@
  * --mkfs-time and a fixed UUID make the same input the same image. The output is a descriptor
  * without a name, reached as /proc/self/fd/3. A merge refers to its layers by position only, so an
  * image may be moved but never changed under one.
+ *
+ * A tar archive is unpacked first, to a file without a name: mend.c looks through it before it becomes
+ * an image. A layer that hides all below it says so in its label.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -19,9 +21,10 @@
 
 #define FIXED_OPTIONS "--quiet", "-Enoinline_data", "-T0", "--mkfs-time"
 #define OUTPUT_FD 3
+#define PLAIN_LABEL "layer"
+#define OPAQUE_LABEL "opaque layer"
 #define OUTPUT_PATH "/proc/self/fd/3"
 #define STDERR_MAX 65536u /* bytes of a child's complaints that are kept */
-#define STATUS_SIGPIPE (128 + SIGPIPE)
 #define HINT_VERSION "erofs-utils 1.8 or later is needed"
 #define HINT_DAMAGED "remove that file: it is made again when it is wanted"
 
@@ -126,6 +129,17 @@ static int start_mkfs(struct child *c, const char *const argv[], int in, int out
 	return err->sys == ENOENT ? err_hint(err, HINT_VERSION) : -1;
 }
 
+static int run(const char *const argv[], int in, int out, const char *what, struct qbx_err *err)
+{
+	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
+	int status;
+
+	if (start_mkfs(&mkfs, argv, in, out, err) < 0)
+		return -1;
+	status = proc_reap(mkfs.pidfd);
+	return status ? failed(&mkfs, status, what, err) : 0;
+}
+
 /* A UUID that follows from a digest, marked as one of vendor's choice (RFC 9562, version 8). */
 static void uuid_of(const char *hex, char uuid[37])
 {
@@ -136,8 +150,12 @@ static void uuid_of(const char *hex, char uuid[37])
 /* ---- a tar archive ---- */
 
 struct tar_job {
+	const struct cache *cache;
 	const struct source *source;
+	const struct mkfs_place *place;
 	const char *const *argv;
+	char label[16]; /* in argv */
+	bool needs_below;  /* what it was asked to make depends on the layers below */
 };
 
 static const char *const *unpacker(enum packing packing)
@@ -148,53 +166,82 @@ static const char *const *unpacker(enum packing packing)
 	return packing == PACK_GZIP ? gzip : packing == PACK_ZSTD ? zstd : NULL;
 }
 
-/* Which of several failures to tell: wrong bytes explain a bad archive, and that a bad image. */
-static int verdict(int fed, struct child *mkfs, struct child *unpack, const char *what,
-		   struct qbx_err *err)
+/* The archive as it is, in the file @to. */
+static int unpack(const struct source *s, int to, struct qbx_err *err)
 {
-	int unpacked = unpack->pidfd >= 0 ? proc_reap(unpack->pidfd) : 0;
-	int made = mkfs->pidfd >= 0 ? proc_reap(mkfs->pidfd) : 0;
+	const char *const *argv = unpacker(s->packing);
+	_cleanup_(child_free) struct child child = { .pidfd = -1, .errfd = -1 };
+	_cleanup_close_ int r = -1, w = -1;
+	int p[2], fed, status;
 
+	if (!argv)
+		return source_feed(s, to, err);
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "make a pipe");
+	r = p[0];
+	w = p[1];
+	if (start(&child, argv, r, to, STDOUT_FILENO, err) < 0)
+		return -1;
+	close(take_fd(&r)); /* only the child holds this end now, so that we see it go */
+	fed = source_feed(s, w, err);
+	close(take_fd(&w));
+	status = proc_reap(child.pidfd);
+	/* Wrong bytes explain a bad archive. */
 	if (fed < 0)
 		return -1;
-	/* mkfs.erofs may stop at the archive's end mark while padding is still being unpacked. */
-	if (unpacked != 0 && unpacked != STATUS_SIGPIPE)
-		return failed(unpack, unpacked, what, err);
-	return made != 0 ? failed(mkfs, made, what, err) : 0;
+	return status ? failed(&child, status, s->what, err) : 0;
 }
 
-static int build_tar(void *arg, int fd, struct qbx_err *err)
+/* mkfs.erofs on what mend_feed() writes. */
+static int make_mended(const struct tar_job *job, const struct mend *m, int out,
+		       struct qbx_err *err)
 {
-	const struct tar_job *job = arg;
-	const char *const *unpack_argv = unpacker(job->source->packing);
 	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
-	_cleanup_(child_free) struct child unpack = { .pidfd = -1, .errfd = -1 };
-	_cleanup_close_ int r = -1, w = -1, unpacked_r = -1, unpacked_w = -1;
-	int p[2], fed;
+	_cleanup_close_ int r = -1, w = -1;
+	int p[2], fed, status;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "make a pipe");
 	r = p[0];
 	w = p[1];
-	if (unpack_argv && pipe2(p, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "make a pipe");
-	if (unpack_argv) {
-		unpacked_r = p[0];
-		unpacked_w = p[1];
-	}
-	fed = start_mkfs(&mkfs, job->argv, unpack_argv ? unpacked_r : r, fd, err);
-	if (fed == 0 && unpack_argv)
-		fed = start(&unpack, unpack_argv, r, unpacked_w, STDOUT_FILENO, err);
-	/* Only the children hold these ends now, so that each sees the others go. */
+	if (start_mkfs(&mkfs, job->argv, r, out, err) < 0)
+		return -1;
 	close(take_fd(&r));
-	if (unpack_argv) {
-		close(take_fd(&unpacked_r));
-		close(take_fd(&unpacked_w));
-	}
-	if (fed == 0)
-		fed = source_feed(job->source, w, err);
+	fed = mend_feed(m, job->place->below, job->place->nbelow, w, err);
 	close(take_fd(&w));
-	return verdict(fed, &mkfs, &unpack, job->source->what, err);
+	status = proc_reap(mkfs.pidfd);
+	if (fed < 0)
+		return -1;
+	return status ? failed(&mkfs, status, job->source->what, err) : 0;
+}
+
+static int build_mended(struct tar_job *job, struct mend *m, int tar, int out, struct qbx_err *err)
+{
+	if (mend_scan(m, tar, err) < 0)
+		return -1;
+	if (m->missing && job->place->chain && !job->needs_below) {
+		job->needs_below = true;
+		return err_code(err, EX_SOFTWARE, "%s: needs the layers below", m->what);
+	}
+	if (m->opaque)
+		strcpy(job->label, OPAQUE_LABEL);
+	if (mend_needed(m))
+		return make_mended(job, m, out, err);
+	if (lseek(tar, 0, SEEK_SET) < 0)
+		return err_sys(err, errno, "%s", m->what);
+	return run(job->argv, tar, out, m->what, err);
+}
+
+static int build_tar(void *arg, int fd, struct qbx_err *err)
+{
+	struct tar_job *job = arg;
+	_cleanup_(mend_free) struct mend m = { .what = job->source->what,
+					       .whiteouts = job->place->chain != NULL };
+	_cleanup_close_ int tar = cache_scratch(job->cache, err);
+
+	if (tar < 0 || unpack(job->source, tar, err) < 0)
+		return -1;
+	return build_mended(job, &m, tar, fd, err);
 }
 
 /* ---- common ---- */
@@ -236,21 +283,52 @@ static int have_layer(const struct cache *c, const char *name, const char *what,
 	return layer_open(l, path, err) < 0 ? err_hint(err, HINT_DAMAGED) : 0;
 }
 
-int mkfs_tar(const struct cache *c, const struct source *s, bool whiteouts, struct layer *out,
-	     struct qbx_err *err)
+/* have_layer() of a tar archive, called @prefix and a digest. */
+static int have_tar(struct tar_job *job, const char *prefix, const char *digest, struct layer *out,
+		    struct qbx_err *err)
 {
 	char name[SHA256_HEX_LEN + 17], uuid[37];
 	/* With --aufs .wh. files become what overlayfs takes for a whiteout. */
-	const char *const layer[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f",
-				      "--sort=none", "--aufs", OUTPUT_PATH, NULL };
-	const char *const root[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f",
-				     "--sort=none", OUTPUT_PATH, NULL };
-	const char *const *argv = whiteouts ? layer : root;
-	struct tar_job job = { .source = s, .argv = argv };
+	const char *const layer[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f", "-L",
+				      job->label, "--sort=none", "--aufs", OUTPUT_PATH, NULL };
+	const char *const root[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f", "-L",
+				     job->label, "--sort=none", OUTPUT_PATH, NULL };
+	const char *const *argv = job->place->chain ? layer : root;
 
-	uuid_of(s->digest, uuid);
-	snprintf(name, sizeof(name), "%s-%s.erofs", whiteouts ? "layer" : "tar", s->digest);
-	return have_layer(c, name, s->what, build_tar, &job, argv, out, err);
+	job->argv = argv;
+	strcpy(job->label, PLAIN_LABEL);
+	uuid_of(digest, uuid);
+	snprintf(name, sizeof(name), "%s-%s.erofs", prefix, digest);
+	if (have_layer(job->cache, name, job->source->what, build_tar, job, argv, out, err) < 0)
+		return -1;
+	out->opaque = !out->planned && !strcmp(out->sb.label, OPAQUE_LABEL);
+	return 0;
+}
+
+static bool has_tar(const struct cache *c, const char *prefix, const char *digest)
+{
+	char name[SHA256_HEX_LEN + 17];
+
+	snprintf(name, sizeof(name), "%s-%s.erofs", prefix, digest);
+	return cache_has(c, name);
+}
+
+int mkfs_tar(const struct cache *c, const struct source *s, const struct mkfs_place *place,
+	     struct layer *out, struct qbx_err *err)
+{
+	struct tar_job job = { .cache = c, .source = s, .place = place };
+
+	if (!place->chain)
+		return have_tar(&job, "tar", s->digest, out, err);
+	if (!has_tar(c, "chain", place->chain) || has_tar(c, "layer", s->digest)) {
+		if (have_tar(&job, "layer", s->digest, out, err) == 0)
+			return 0;
+		if (!job.needs_below)
+			return -1;
+		err_forget(err);
+	}
+	job.needs_below = true;
+	return have_tar(&job, "chain", place->chain, out, err);
 }
 
 /* ---- a directory ---- */
@@ -260,23 +338,12 @@ struct dir_job {
 	int dirfd;
 };
 
-static int run(const char *const argv[], int out, const char *what, struct qbx_err *err)
-{
-	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
-	int status;
-
-	if (start_mkfs(&mkfs, argv, -1, out, err) < 0)
-		return -1;
-	status = proc_reap(mkfs.pidfd);
-	return status ? failed(&mkfs, status, what, err) : 0;
-}
-
 static int build_dir(void *arg, int fd, struct qbx_err *err)
 {
 	const struct dir_job *job = arg;
 	char now[SHA256_HEX_LEN + 1];
 
-	if (run(job->argv, fd, job->what, err) < 0)
+	if (run(job->argv, -1, fd, job->what, err) < 0)
 		return -1;
 	if (dirtree_digest(job->dirfd, job->what, now, err) < 0)
 		return -1;
@@ -309,7 +376,7 @@ static int build_merge(void *arg, int fd, struct qbx_err *err)
 {
 	struct merge_job *job = arg;
 
-	if (run(job->argv, fd, "merge", err) == 0)
+	if (run(job->argv, -1, fd, "merge", err) == 0)
 		return 0;
 	job->unmergeable = err->code == EX_DATAERR || err->code == EX_UNAVAILABLE;
 	return -1;

@@ -102,10 +102,22 @@ static json_t *read_manifest(const struct archive *a, struct qbx_err *err)
 	return NULL;
 }
 
+/* The digest of all layers up to one, with @digest that of those below or "" before the first. */
+static void chain(char digest[SHA256_HEX_LEN + 1], const char *layer)
+{
+	SHA2_CTX sha;
+
+	SHA256Init(&sha);
+	digest_add(&sha, digest, strlen(digest));
+	digest_add(&sha, layer, strlen(layer));
+	SHA256End(&sha, digest);
+}
+
 /* One layer of the manifest, as an image in the cache. */
 static int add_layer(const struct cache *c, const struct archive *a, const json_t *j,
-		     struct layers *l, struct qbx_err *err)
+		     struct layers *l, char digest[SHA256_HEX_LEN + 1], struct qbx_err *err)
 {
+	struct mkfs_place place = { .chain = digest };
 	struct source s = { .fd = a->fd };
 	const struct archive_entry *e;
 	struct image_ref ref;
@@ -125,7 +137,14 @@ static int add_layer(const struct cache *c, const struct archive *a, const json_
 	memcpy(s.digest, ref.digest, sizeof(s.digest));
 	if (source_probe(&s, err) < 0)
 		return -1;
-	return mkfs_tar(c, &s, true, layer, err);
+	chain(digest, s.digest);
+	place.below = l->v;
+	place.nbelow = l->n - 1;
+	if (mkfs_tar(c, &s, &place, layer, err) < 0)
+		return -1;
+	if (layer->opaque)
+		layers_only_top(l);
+	return 0;
 }
 
 /* The "user" of the process. */
@@ -163,6 +182,7 @@ static int open_image(const struct cache *c, const struct archive *a, struct lay
 {
 	json_auto_t *manifest = read_manifest(a, err), *config = NULL;
 	const json_t *layers = manifest ? image_layers(manifest, LAYERS_MAX, err) : NULL;
+	char digest[SHA256_HEX_LEN + 1] = "";
 	struct image_ref ref;
 	const char *user;
 	json_t *j;
@@ -180,7 +200,7 @@ static int open_image(const struct cache *c, const struct archive *a, struct lay
 		return err_wrap(err, "%s", a->path);
 	phase_mark(t, "resolve");
 	json_array_foreach (layers, i, j)
-		if (add_layer(c, a, j, l, err) < 0)
+		if (add_layer(c, a, j, l, digest, err) < 0)
 			return -1;
 	j = resolve_user(c, l, user, err);
 	if (!j)

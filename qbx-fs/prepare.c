@@ -78,7 +78,7 @@ static int prepare_tar(struct prep *p, const struct rootfs_mount *m, struct qbx_
 	if (source_probe(&s, err) < 0 || source_digest(&s, err) < 0)
 		return -1;
 	phase_mark(&p->t, "resolve");
-	return mkfs_tar(&p->cache, &s, false, layer, err);
+	return mkfs_tar(&p->cache, &s, &(struct mkfs_place){ .nbelow = 0 }, layer, err);
 }
 
 static int prepare_oci(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)

@@ -34,7 +34,8 @@ static json_t *from_spec(const struct box *box, struct qbx_err *err)
 {
 	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
 	json_auto_t *spec = box_spec(box, err);
-	const char *path = json_string_value(json_object_get(json_object_get(spec, "root"), "path"));
+	const char *path =
+		json_string_value(json_object_get(json_object_get(spec, "root"), "path"));
 
 	if (err->code)
 		return NULL;

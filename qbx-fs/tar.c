@@ -8,7 +8,18 @@
 #define SIZE_LIMIT (UINT64_C(1) << 60) /* keeps sums of sizes from wrapping */
 
 /* Where the fields are */
-enum { NAME = 0, SIZE = 124, CHECKSUM = 148, TYPE = 156, MAGIC = 257, PREFIX = 345 };
+enum {
+	NAME = 0,
+	MODE = 100,
+	UID = 108,
+	GID = 116,
+	SIZE = 124,
+	MTIME = 136,
+	CHECKSUM = 148,
+	TYPE = 156,
+	MAGIC = 257,
+	PREFIX = 345
+};
 enum { NAME_LEN = 100, SIZE_LEN = 12, CHECKSUM_LEN = 8, PREFIX_LEN = 155 };
 
 /* Octal digits between blanks, ended by a blank or NUL; or base 256 when the top bit is set. */
@@ -33,15 +44,20 @@ static int number(const uint8_t *p, size_t len, uint64_t *n)
 	return i < len && p[i] != ' ' && p[i] != '\0' ? -1 : digits > 0 ? 0 : -1;
 }
 
-static int checksum_ok(const uint8_t *b)
+static unsigned sum_of(const uint8_t *b)
 {
-	uint64_t want, sum = 0;
+	unsigned sum = 0;
 
-	if (number(b + CHECKSUM, CHECKSUM_LEN, &want) < 0)
-		return 0;
 	for (unsigned i = 0; i < TAR_BLOCK; i++)
 		sum += i >= CHECKSUM && i < CHECKSUM + CHECKSUM_LEN ? ' ' : b[i];
-	return sum == want;
+	return sum;
+}
+
+static int checksum_ok(const uint8_t *b)
+{
+	uint64_t want;
+
+	return number(b + CHECKSUM, CHECKSUM_LEN, &want) == 0 && sum_of(b) == want;
 }
 
 int tar_header_decode(const uint8_t block[TAR_BLOCK], struct tar_header *h)
@@ -92,6 +108,8 @@ static size_t record(const char *data, size_t len, struct tar_pax *pax)
 			pax->size = pax->size * 10 + (uint64_t)(*p - '0');
 		}
 		pax->has_size = 1;
+	} else if (eq - p > 11 && !memcmp(p, "GNU.sparse.", 11)) {
+		pax->sparse = 1;
 	}
 	return n;
 }
@@ -107,4 +125,53 @@ int tar_pax_decode(const char *data, size_t len, struct tar_pax *pax)
 		len -= n;
 	}
 	return 0;
+}
+
+/* The record "LEN KEY=VALUE\n", whose length counts its own digits. Return: that. */
+static size_t add_record(char *to, size_t size, const char *key, const char *value)
+{
+	size_t len = strlen(key) + strlen(value) + 3, digits = 1;
+
+	for (size_t limit = 10; len + digits >= limit; limit *= 10)
+		digits++;
+	return (size_t)snprintf(to, size, "%zu %s=%s\n", len + digits, key, value);
+}
+
+static void header(uint8_t *b, const char *name, char type, unsigned mode, size_t size)
+{
+	memset(b, 0, TAR_BLOCK);
+	snprintf((char *)b + NAME, NAME_LEN, "%s", name);
+	snprintf((char *)b + MODE, 8, "%07o", mode & 07777);
+	snprintf((char *)b + UID, 8, "%07o", 0);
+	snprintf((char *)b + GID, 8, "%07o", 0);
+	snprintf((char *)b + SIZE, SIZE_LEN, "%011zo", size);
+	snprintf((char *)b + MTIME, 12, "%011o", 0);
+	b[TYPE] = (uint8_t)type;
+	strcpy((char *)b + MAGIC, "ustar");
+	b[MAGIC + 6] = b[MAGIC + 7] = '0';
+	snprintf((char *)b + CHECKSUM, 7, "%06o", sum_of(b));
+	b[CHECKSUM + 7] = ' ';
+}
+
+/* Everything that might not fit goes to the extended header. */
+size_t tar_print_dir(uint8_t *buf, size_t size, const char *name, unsigned mode, unsigned uid,
+		     unsigned gid, uint64_t mtime)
+{
+	static const size_t room = 128; /* for three numbers */
+	size_t len = 0, max = tar_padded(strlen(name) + room);
+	char *records = (char *)buf + TAR_BLOCK, n[24];
+
+	if (size < max + 2 * TAR_BLOCK)
+		return 0;
+	memset(records, 0, max);
+	len += add_record(records + len, max - len, "path", name);
+	snprintf(n, sizeof(n), "%u", uid);
+	len += add_record(records + len, max - len, "uid", n);
+	snprintf(n, sizeof(n), "%u", gid);
+	len += add_record(records + len, max - len, "gid", n);
+	snprintf(n, sizeof(n), "%llu", (unsigned long long)mtime);
+	len += add_record(records + len, max - len, "mtime", n);
+	header(buf, "pax", 'x', 0644, len);
+	header(buf + TAR_BLOCK + tar_padded(len), "dir", '5', mode, 0);
+	return 2 * TAR_BLOCK + tar_padded(len);
 }

@@ -28,10 +28,32 @@ struct tar_pax {
 	char name[4096];
 	uint64_t size;
 	int has_name, has_size;
+	int sparse; /* what follows is not the file's data as it is, but GNU tar's form of it */
 };
 
 /** tar_pax_decode() - decode the records of a pax header, adding to @pax. Return: 0, or -1. */
 int tar_pax_decode(const char *data, size_t len, struct tar_pax *pax);
+
+/**
+ * tar_print_dir() - write the entry of a directory: an extended header and a header
+ * @name: relative
+ * @mtime: seconds since 1970
+ * Return: the number of bytes, or 0 if @size is too small for them.
+ */
+size_t tar_print_dir(uint8_t *buf, size_t size, const char *name, unsigned mode, unsigned uid,
+		     unsigned gid, uint64_t mtime);
+
+/** tar_plain() - a name without "./" and slashes before it. */
+static inline const char *tar_plain(const char *name)
+{
+	for (;;)
+		if (*name == '/')
+			name++;
+		else if (name[0] == '.' && name[1] == '/')
+			name += 2;
+		else
+			return name;
+}
 
 /** tar_padded() - bytes from the start of an entry's data to the next header. */
 static inline uint64_t tar_padded(uint64_t size)

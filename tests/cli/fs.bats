@@ -45,6 +45,8 @@ erofs_image() {
 	printf '\342\341\365\340' | dd of="$1" bs=1 seek=1024 conv=notrunc status=none
 	printf '\014' | dd of="$1" bs=1 seek=1036 conv=notrunc status=none
 	printf '\001' | dd of="$1" bs=1 seek=1060 conv=notrunc status=none
+	# the root directory: inode 0, at 0
+	printf '\355\101' | dd of="$1" bs=1 seek=4 conv=notrunc status=none
 }
 
 # stand_in SCRIPT: what mkfs.erofs does

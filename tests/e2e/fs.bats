@@ -279,6 +279,91 @@ above() {
 	[ -z "$(ls -A "$T/mnt")" ]
 }
 
+# modes DIR PATH...: type, mode and owner of each
+modes() {
+	(cd "$1" && stat -c '%n %F %a %u:%g' "${@:2}")
+}
+
+@test "layers that leave out the directories that their files are in" {
+	long=$(printf 'l%.0s' {1..120})
+	for l in a b; do
+		mkdir -p "$T/$l/d/e" "$T/$l/gone" "$T/$l/$long/in"
+		chmod 750 "$T/$l/d"
+		chown 70000:4000000 "$T/$l/d/e"
+		touch -d '2001-02-03' "$T/$l/d/e"
+	done
+	chmod 1777 "$T/b/d/e"
+	ln -s d "$T/b/link"
+	mkdir -p "$T/top/d/e/f" "$T/top/gone/x" "$T/top/$long/in" "$T/top/new/er" "$T/top/link"
+	touch "$T/top/d/e/f/file" "$T/top/gone/x/file" "$T/top/$long/in/file" "$T/top/new/er/file" "$T/top/link/file"
+	touch "$T/hide" "$T/.wh.gone"
+	for l in a b; do tar -C "$T/$l" -cf "$T/$l.tar" .; done
+	tar -C "$T" -cf "$T/hide.tar" .wh.gone
+	tar -C "$T/top" -czf "$T/top.tar" "d/e/f/file" gone/x/file "./$long/in/file" new/er/file link/file
+	image "$T/image.tar" '{}' "$T/a.tar" "$T/hide.tar" "$T/top.tar"
+	prepare oci-archive "$T/image.tar"
+	mount_disk
+	modes "$T/mnt" d d/e d/e/f gone gone/x "$long" new new/er link > "$T/got"
+	cat > "$T/want.a" <<-EOT
+		d directory 750 0:0
+		d/e directory 755 70000:4000000
+		d/e/f directory 755 0:0
+		gone directory 755 0:0
+		gone/x directory 755 0:0
+		$long directory 755 0:0
+		new directory 755 0:0
+		new/er directory 755 0:0
+		link directory 755 0:0
+	EOT
+	diff "$T/want.a" "$T/got"
+	[ "$(stat -c %y "$T/mnt/d/e" | cut -c1-10)" = 2001-02-03 ]
+	[ -f "$T/mnt/$long/in/file" ]
+	umount "$T/mnt"
+	# the same layer above another one is another image, and each is there the second time
+	image "$T/image2.tar" '{}' "$T/b.tar" "$T/top.tar"
+	prepare oci-archive "$T/image2.tar"
+	mount_disk
+	modes "$T/mnt" d d/e d/e/f link > "$T/got"
+	sed -e 's/^d.e directory 755/d\/e directory 1777/' -ne '/^d\|^link/p' "$T/want.a" | diff - "$T/got"
+	[ "$(find "$layers" -name 'chain-*' | wc -l)" -eq 2 ]
+	find "$layers" | sort > "$T/before"
+	prepare oci-archive "$T/image.tar"
+	find "$layers" | sort | diff "$T/before" -
+	umount "$T/mnt"
+	# and by itself
+	prepare tar "$T/top.tar"
+	mount_disk
+	[ "$(modes "$T/mnt" d/e)" = 'd/e directory 755 0:0' ]
+}
+
+@test "a layer whose root is opaque hides all below" {
+	small_tree a
+	small_tree b
+	small_tree c
+	for l in a b c; do tar -C "$T/$l" -cf "$T/$l.tar" .; done
+	touch "$T/b/.wh..wh..opq"
+	tar -C "$T/b" --format=pax -cf "$T/b.tar" in-b .wh..wh..opq top
+	image "$T/image.tar" '{}' "$T/a.tar" "$T/b.tar" "$T/c.tar"
+	for _ in first again; do
+		prepare oci-archive "$T/image.tar"
+		[ "$(sed -n 's/.*FLAT ".*\/\([a-z]*\)-.*/\1/p' "$(disk path)" | xargs)" = 'merge layer layer' ]
+		mount_disk
+		[ "$(cd "$T/mnt" && echo *)" = 'in-b in-c top' ]
+		cmp "$T/b/in-b/file" "$T/mnt/in-b/file"
+		[ "$(cat "$T/mnt/top")" = c ]
+		umount "$T/mnt"
+	done
+}
+
+@test "a sparse file as GNU tar stores it" {
+	mkdir "$T/dir"
+	truncate -s 1M "$T/dir/file"
+	for format in gnu pax; do
+		tar -C "$T/dir" --format=$format --sparse -cf "$T/a.tar" file
+		refused 65 "file\" is in GNU tar's sparse form" tar "$T/a.tar"
+	done
+}
+
 @test "an image of one layer is a raw disk" {
 	odd_tree "$T/l0"
 	tar -C "$T/l0" -cf "$T/l0.tar" .
@@ -448,7 +533,7 @@ mount_parts() {
 	odd_tree "$T/dir"
 	tar -C "$T/dir" -cf "$T/a.tar" .
 	truncate -s -60000 "$T/a.tar"
-	refused 65 'mkfs.erofs failed' tar "$T/a.tar"
+	refused 65 'truncated archive' tar "$T/a.tar"
 	[ "$(ls "$layers")" = lock ]
 }
 

@@ -109,12 +109,66 @@ static void test_pax(void **state)
 		assert_int_equal(tar_pax_decode(bad[i], strlen(bad[i]), &pax), -1);
 }
 
+static void test_print_dir(void **state)
+{
+	static char name[300];
+	static struct tar_pax pax;
+	uint8_t b[4096] = { 0 };
+	struct tar_header h = { .type = 0 };
+	size_t n;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	n = tar_print_dir(b, sizeof(b), name, 01750, 4294967294u, 5, 1234567890123);
+	assert_int_equal(n, 1536);
+	assert_int_equal(tar_header_decode(b, &h), 1);
+	assert_int_equal(h.type, 'x');
+	assert_int_equal(tar_pax_decode((char *)b + 512, h.size, &pax), 0);
+	assert_string_equal(pax.name, name);
+	assert_non_null(
+		strstr((char *)b + 512, "\n18 uid=4294967294\n8 gid=5\n23 mtime=1234567890123\n"));
+	assert_int_equal(tar_header_decode(b + 1024, &h), 1);
+	assert_int_equal(h.type, '5');
+	assert_string_equal((char *)b + 1024 + 100, "0001750");
+	assert_int_equal(h.size, 0);
+	assert_int_equal(tar_print_dir(b, 1024, name, 0755, 0, 0, 0), 0);
+}
+
+/* A record whose length has as many digits as it takes to count itself. */
+static void test_record_length(void **state)
+{
+	char name[128];
+	uint8_t b[4096] = { 0 };
+	struct tar_header h = { .type = 0 };
+	static struct tar_pax pax;
+
+	(void)state;
+	for (size_t len = 1; len < sizeof(name); len++) {
+		memset(name, 'x', len);
+		name[len] = '\0';
+		assert_true(tar_print_dir(b, sizeof(b), name, 0755, 0, 0, 0) > 0);
+		assert_int_equal(tar_header_decode(b, &h), 1);
+		assert_int_equal(tar_pax_decode((char *)b + 512, h.size, &pax), 0);
+		assert_string_equal(pax.name, name);
+	}
+}
+
+static void test_sparse(void **state)
+{
+	static struct tar_pax pax;
+
+	(void)state;
+	assert_int_equal(tar_pax_decode("22 GNU.sparse.major=1\n", 22, &pax), 0);
+	assert_true(pax.sparse);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header),	cmocka_unit_test(test_longest_name),
-		cmocka_unit_test(test_base256), cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_pax),
+		cmocka_unit_test(test_header),	      cmocka_unit_test(test_longest_name),
+		cmocka_unit_test(test_base256),	      cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_pax),	      cmocka_unit_test(test_print_dir),
+		cmocka_unit_test(test_record_length), cmocka_unit_test(test_sparse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,7 +112,6 @@ loops() {
 	[[ $(< want) != *'/data/gone'* ]]
 }
 
-# The last layer is only what an image that is compressed, or has inline data, would have.
 @test "a directory as root, mounted or not, and the native snapshotter" {
 	base dir
 	mkdir mnt
@@ -133,4 +132,39 @@ loops() {
 			-type f -exec sha256sum '{}' + > "${which##*/}" 3>&-
 	done
 	diff <(sort "${runc##*/}") <(grep -vE ' /etc/(hosts|hostname|resolv.conf)$' "$runtime" | sort)
+}
+
+# A script for GNU's tools, which the distribution's image has.
+large_script() {
+	cat <<-'EOT'
+		all() {
+			find / -xdev -mindepth 1 \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+				-o -path /etc/hosts -o -path /etc/hostname -o -path /etc/resolv.conf \) -prune -o "$@"
+		}
+		all ! -type d ! -path /etc -printf '%p %y %m %U:%G %T@ %s %l %n\n' | sort
+		all -type d ! -path /etc -printf '%p %y %m %U:%G %T@\n' | sort
+		all -type f -print0 | sort -z | xargs -0 sha256sum
+	EOT
+}
+
+@test "an image of the distribution, of 200 MB and 7,000 files, and by the pipeline" {
+	# shellcheck disable=SC2034 # for image
+	T=$PWD
+	image large.tar '{"config":{"Env":["PATH=/usr/bin"]}}' "${archive%/*}"/large/?.tar
+	name=docker.io/library/large:1
+	ctr image import --snapshotter "$containerd_snapshotter" --index-name "$name" large.tar > /dev/null
+	large_script > script
+	for which in "$runc" "$runtime"; do
+		timeout 300 ctr run --rm --snapshotter "$containerd_snapshotter" --runtime "$which" "$name" tree \
+			bash -c "$(< script)" > "${which##*/}" 3>&-
+		things > before # snapshots stay mounted
+	done
+	[ "$(grep -c ' f ' "${runc##*/}")" -gt 5000 ]
+	diff "${runc##*/}" "$runtime"
+	jq -cn --arg s "$PWD/large.tar" '{qbx: 1, id: "tree", network: "none", rootfs: [{type: "oci-archive", source: $s}]}' |
+		qbx-fs prepare > document
+	qbx-vm run --box document -- bash -c "$(< script)" > pipeline
+	diff "${runc##*/}" pipeline
+	grep -q '^/usr/bin/git ' pipeline
+	[[ $(< pipeline) != *Antarctica* ]]
 }

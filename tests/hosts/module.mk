@@ -4,6 +4,7 @@
 # building says goes to stderr.
 
 DEMO_IMAGE := $(BUILD)/qemubox-demo.tar
+LARGE_IMAGE := $(BUILD)/large/1.tar
 
 .PHONY: deps host image others toolkit run shell
 deps:
@@ -16,10 +17,13 @@ host: deps
 others: deps
 	@for name in $$(tests/hosts/other.sh --names); do tests/hosts/other.sh "$$name" || exit; done
 
-image: $(DEMO_IMAGE)
+image: $(DEMO_IMAGE) $(LARGE_IMAGE)
 $(DEMO_IMAGE): tests/hosts/image.sh tests/hosts/image.packages
 	@mkdir -p $(@D)
 	@tests/hosts/image.sh $@ >&2
+
+$(LARGE_IMAGE): tests/hosts/large.sh
+	@tests/hosts/large.sh $(@D) >&2
 
 # A make of its own, because what this one has read may be from before deps.
 toolkit: deps

@@ -11,10 +11,31 @@
 #define SECTOR_BITS 9u
 #define PARTS_MAX 255u /* of a disk in a Linux guest */
 
-static json_t *disk(const char *serial, const char *path, const char *format)
+/* @inodes: which files they were that were looked at, for who opens them; a new reference */
+static json_t *disk(const char *serial, const char *path, const char *format, json_t *inodes)
 {
-	return json_pack("{s:s, s:s, s:s, s:b}", "serial", serial, "path", path, "format", format,
-			 "readonly", 1);
+	return json_pack("{s:s, s:s, s:s, s:b, s:o}", "serial", serial, "path", path, "format",
+			 format, "readonly", 1, "inodes", inodes);
+}
+
+static int add_inode(json_t *inodes, const struct layer *l)
+{
+	return json_array_append_new(inodes,
+				     json_sprintf("%llx:%llx", (unsigned long long)l->st.st_dev,
+						  (unsigned long long)l->st.st_ino));
+}
+
+/* Of @meta, unless it is NULL, and of layers. */
+static json_t *inodes_of(const struct layer *meta, const struct layer *v, size_t n)
+{
+	json_auto_t *inodes = json_array();
+
+	if (meta && add_inode(inodes, meta) < 0)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (add_inode(inodes, &v[i]) < 0)
+			return NULL;
+	return json_incref(inodes);
 }
 
 static uint64_t sectors(const struct layer *l)
@@ -90,7 +111,8 @@ static int apart(const struct layers *l, struct disks *d, struct qbx_err *err)
 		if (l->n > 1)
 			snprintf(serial, sizeof(serial), "layer%zu", i);
 		snprintf(source, sizeof(source), "disk:%s", serial);
-		if (add(d, disk(serial, l->v[i].path, "raw"), source, err) < 0)
+		if (add(d, disk(serial, l->v[i].path, "raw", inodes_of(NULL, &l->v[i], 1)), source,
+			err) < 0)
 			return -1;
 	}
 	return 0;
@@ -114,7 +136,8 @@ static int line_up(const struct cache *c, const struct layers *l, size_t first, 
 	for (size_t i = 0; i < n; i++) {
 		snprintf(source, sizeof(source), "disk:%s/%zu@%llu+%llu", serial, i + 1,
 			 (unsigned long long)at, (unsigned long long)extents[i].sectors);
-		if (add(d, i ? NULL : disk(serial, path, "vmdk"), source, err) < 0)
+		if (add(d, i ? NULL : disk(serial, path, "vmdk", inodes_of(NULL, &l->v[first], n)),
+			source, err) < 0)
 			return -1;
 		at += extents[i].sectors;
 	}
@@ -183,7 +206,9 @@ static int merged(const struct cache *c, const struct layer *meta, const struct 
 	} else if (merged_extents(meta, l, extents, err) == 0) {
 		path = have_vmdk(c, extents, l->n + 1, err);
 	}
-	return path ? add(d, disk("root", path, "vmdk"), "disk:root", err) : -1;
+	return path ? add(d, disk("root", path, "vmdk", inodes_of(meta, l->v, l->n)), "disk:root",
+			  err)
+		    : -1;
 }
 
 /* Layers that mkfs.erofs does not merge; @err says why. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "boot.h"
 #include "io.h"
@@ -55,6 +56,27 @@ static int open_disk(const char *path, bool readonly, struct qbx_err *err)
 	return fd < 0 ? err_sys(err, errno, "open disk %s", path) : fd;
 }
 
+/* The same of the file that was looked at when the document was written, if that says which it was. */
+static int open_known(const struct vm_disk *d, size_t i, const char *path, struct qbx_err *err)
+{
+	const char *want = json_string_value(json_array_get(d->inodes, i));
+	_cleanup_close_ int fd = open_disk(path, d->readonly, err);
+	struct stat st;
+	char have[40];
+
+	if (fd < 0 || !want)
+		return take_fd(&fd);
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, errno, "disk %s", path);
+	snprintf(have, sizeof(have), "%llx:%llx", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	if (!strcmp(have, want))
+		return take_fd(&fd);
+	err_code(err, EX_DATAERR, "disk %s: not the file that it was: %s, not %s", path, have,
+		 want);
+	return err_hint(err, "it was replaced: qbx-fs prepare makes the document anew");
+}
+
 /* A file in memory that holds @text; QEMU wants it opened the way it will be used. */
 static int open_text(const char *text, bool readonly, struct qbx_err *err)
 {
@@ -79,7 +101,7 @@ static int open_vmdk(const struct vm_disk *d, int first, int *fds, struct qbx_er
 	for (size_t i = 0; i < d->extents->n; i++) {
 		int *fd = &fds[first + 1 + (int)i];
 
-		*fd = open_disk(d->extents->v[i].path, d->readonly, err);
+		*fd = open_known(d, i, d->extents->v[i].path, err);
 		if (*fd < 0)
 			return -1;
 	}
@@ -97,7 +119,7 @@ static int open_disks(struct boot *b, struct qbx_err *err)
 		if (d->vmdk && open_vmdk(d, to, b->fds, err) < 0)
 			return -1;
 		if (!d->vmdk)
-			b->fds[to] = open_disk(d->path, d->readonly, err);
+			b->fds[to] = open_known(d, 0, d->path, err);
 		if (b->fds[to] < 0)
 			return -1;
 	}

@@ -119,14 +119,32 @@ static int plan_links(struct vm_spec *spec, const json_t *net, struct qbx_err *e
 	return 0;
 }
 
+static int check_inodes(const struct vm_disk *d, struct qbx_err *err)
+{
+	size_t i, n = d->extents ? d->extents->n : 1;
+	json_t *j;
+
+	if (!d->inodes)
+		return 0;
+	if (json_array_size(d->inodes) != n)
+		return err_code(err, EX_DATAERR, "fs.disks: %zu inodes of %zu files of %s",
+				json_array_size(d->inodes), n, d->path);
+	json_array_foreach (d->inodes, i, j)
+		if (!json_is_string(j))
+			return err_code(err, EX_DATAERR, "fs.disks: inodes of %s are no strings",
+					d->path);
+	return 0;
+}
+
 static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 {
 	const char *format = "raw";
 	json_error_t je;
 	int readonly = 1;
 
-	if (json_unpack_ex(disk, &je, 0, "{s:s, s:s, s?s, s?b}", "serial", &d->serial, "path",
-			   &d->path, "format", &format, "readonly", &readonly) < 0)
+	if (json_unpack_ex(disk, &je, 0, "{s:s, s:s, s?s, s?b, s?o}", "serial", &d->serial, "path",
+			   &d->path, "format", &format, "readonly", &readonly, "inodes",
+			   &d->inodes) < 0)
 		return err_code(err, EX_DATAERR, "fs.disks: %s", je.text);
 	if (!serial_ok(d->serial))
 		return err_code(err, EX_DATAERR, "fs.disks: serial \"%s\"", d->serial);
@@ -140,7 +158,7 @@ static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 	if (access(d->path, readonly ? R_OK : R_OK | W_OK) < 0)
 		return err_sys(err, errno, "disk %s", d->path);
 	d->extents = d->vmdk ? vmdk_read(d->path, err) : NULL;
-	return d->vmdk && !d->extents ? -1 : 0;
+	return d->vmdk && !d->extents ? -1 : check_inodes(d, err);
 }
 
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)

@@ -91,6 +91,7 @@ struct vm_disk {
 	const char *serial, *path; /* borrowed from the document */
 	bool vmdk, readonly;
 	struct vmdk *extents; /* of a VMDK; owned */
+	const json_t *inodes; /* "DEV:INO" of the file, or of each extent; borrowed; or NULL */
 };
 
 /* A VM, before anything of it exists. Paths are absolute. */

@@ -92,7 +92,7 @@ pack() {
 	erofs_image "$T/a.erofs"
 	prepare erofs "$T/a.erofs"
 	[ "$status" -eq 0 ]
-	[[ $output == *'"disks":[{"serial":"root","path":"'$T'/a.erofs","format":"raw","readonly":true}]'* ]]
+	[[ $output == *'"disks":[{"serial":"root","path":"'$T'/a.erofs","format":"raw","readonly":true,"inodes":["'$(stat -c %D "$T/a.erofs"):$(printf %x "$(stat -c %i "$T/a.erofs")")'"]}]'* ]]
 	[[ $output == *'{"type":"erofs","source":"disk:root","target":"lower0","options":["ro"]}'* ]]
 	[[ $output == *'"upperdir=rw/upper","workdir=rw/work"]}]'* ]]
 }

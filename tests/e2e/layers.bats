@@ -89,3 +89,25 @@ stacked() {
 	[ "$(jq -c '[.fs.disks[].serial]' "$T/doc")" = '["layers0","layers1"]' ]
 	shown
 }
+
+@test "an image that is replaced after it was looked at" {
+	for i in a b; do
+		mkfs.erofs --quiet -zlz4 "$T/$i.erofs" base
+	done
+	jq -cn --arg t "$T" '{qbx: 1, id: "layers", network: "none", rootfs: [{type: "erofs", source: "\($t)/a.erofs"}]}' |
+		qbx-fs prepare > "$T/doc"
+	cp "$T/a.erofs" "$T/new"
+	mv "$T/new" "$T/a.erofs"
+	run -125 qbx-vm run --box "$T/doc" -- true
+	[[ $output == *"disk $T/a.erofs: not the file that it was"* ]]
+	# and of several
+	jq -cn --arg t "$T" '{qbx: 1, id: "layers", network: "none", rootfs: [
+		{type: "erofs", source: "\($t)/a.erofs"}, {type: "erofs", source: "\($t)/b.erofs"},
+		{type: "format/overlay", source: "overlay", options: ["lowerdir={{ overlay 0 1 }}"]}]}' |
+		qbx-fs prepare > "$T/doc"
+	qbx-vm run --box "$T/doc" -- true
+	cp "$T/b.erofs" "$T/new"
+	mv "$T/new" "$T/b.erofs"
+	run -125 qbx-vm run --box "$T/doc" -- true
+	[[ $output == *"disk $T/b.erofs: not the file that it was"* ]]
+}

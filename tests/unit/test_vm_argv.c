@@ -121,7 +121,7 @@ static void every_device_is_of_the_machine_s_bus(void **state)
 	(void)state;
 	s.nlinks = s.ndisks = 1;
 	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		for (int q35 = 0; q35 < 2; q35++) {
 			char device[64], pci[64];
@@ -183,7 +183,7 @@ static void the_balloon_leaves_its_slot_to_a_disk(void **state)
 	(void)state;
 	s.ndisks = 6;
 	for (size_t i = 0; i < s.ndisks; i++)
-		s.disks[i] = (struct vm_disk){ "a", "/a", false, true, NULL };
+		s.disks[i] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
 	has(&s, "virtio-balloon", false);
 	s.ndisks = 5;
 	has(&s, "virtio-balloon", true);
@@ -213,8 +213,8 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
 	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", 0, false };
 	s.ndisks = 2;
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
-	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
+	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL, NULL };
 	has(&s, " tap,id=link0,fd=8,vhost=on,vhostfd=9 ", true);
 	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01 ", true);
 	has(&s, " tap,id=link1,fd=10,vhost=off ", true);
@@ -258,9 +258,9 @@ static void a_vmdk_and_its_extents_are_descriptors(void **state)
 
 	(void)state;
 	s.ndisks = 2;
-	s.disks[0] = (struct vm_disk){ "flat", "/x,readonly=off,/y.vmdk", true, true, NULL };
+	s.disks[0] = (struct vm_disk){ "flat", "/x,readonly=off,/y.vmdk", true, true, NULL, NULL };
 	s.disks[0].extents = vmdk_parse("RW 8 FLAT \"/a\" 0\nRW 8 FLAT \"/b\" 0\n", &err);
-	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL };
+	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL, NULL };
 	assert_non_null(s.disks[0].extents);
 	has(&s, " fd=8,set=8 -add-fd fd=9,set=9 -add-fd fd=10,set=10 -blockdev ", true);
 	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/8 ", true);

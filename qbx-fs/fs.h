@@ -32,8 +32,8 @@
 #define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
 #define STACK_MAX 4u	/* disks that a microvm has room for, when layers can only be disks */
 
-/* prepare.c, release.c */
-extern const struct cli_verb prepare_verb, release_verb;
+/* gc.c, prepare.c, release.c */
+extern const struct cli_verb gc_verb, prepare_verb, release_verb;
 
 /* layer.c */
 
@@ -173,6 +173,18 @@ int cache_scratch(const struct cache *c, struct qbx_err *err) _must_check_;
 int cache_make(const struct cache *c, const char *name, cache_build_fn *build, void *arg,
 	       struct qbx_err *err) _must_check_;
 
+/* lease.c */
+
+/** lease_lock() - keep gc away, or with @alone all others. Return: a descriptor that holds it, or -1. */
+int lease_lock(const struct cache *c, bool alone, struct qbx_err *err) _must_check_;
+
+/** lease_write() - what a box needs from now on, instead of before: an array of absolute paths. */
+int lease_write(const struct cache *c, const char *key, const json_t *files,
+		struct qbx_err *err) _must_check_;
+
+/** lease_drop() - a box needs nothing any more. Return: 0 (also when absent), or -1 with @err. */
+int lease_drop(const struct config *cfg, const char *key, struct qbx_err *err) _must_check_;
+
 /* source.c */
 
 /** digest_add() - SHA256Update() for anything. */
@@ -247,6 +259,8 @@ struct mkfs_place {
 int mkfs_tar(const struct cache *c, const struct source *s, const struct mkfs_place *place,
 	     struct layer *out, struct qbx_err *err) _must_check_;
 
+#define MKFS_SOURCE_XATTR "trusted.qemubox.source" /* of an image: the directory it was made of */
+
 /** mkfs_dir() - have the image of a directory in the cache; @digest is its dirtree_digest(). */
 int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *digest,
 	     struct layer *out, struct qbx_err *err) _must_check_;
@@ -289,6 +303,7 @@ char *vmdk_text(const struct extent *v, size_t n, struct qbx_err *err) _must_che
 struct disks {
 	json_t *disks;	 /* as in qbx-json(7) */
 	json_t *sources; /* an array of strings, base first: of the guest's mounts to be stacked */
+	json_t *files;	 /* an array of the paths of all that they are made of */
 };
 
 /** merge_layers() - disks out of layers. Return: 0, or -1 with @err; @d is to be freed anyhow. */

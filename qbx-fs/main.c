@@ -4,7 +4,7 @@
 
 int main(int argc, char **argv)
 {
-	static const struct cli_verb *const verbs[] = { &prepare_verb, &release_verb, NULL };
+	static const struct cli_verb *const verbs[] = { &gc_verb, &prepare_verb, &release_verb, NULL };
 	static const struct cli_program program = {
 		.name = "qbx-fs",
 		.purpose = "turn a container's root file system into disks",

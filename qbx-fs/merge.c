@@ -102,6 +102,13 @@ static int add(struct disks *d, json_t *disk, const char *source, struct qbx_err
 	return 0;
 }
 
+static int add_file(struct disks *d, const char *path, struct qbx_err *err)
+{
+	return json_array_append_new(d->files, json_string(path)) < 0
+		       ? err_sys(err, ENOMEM, "list the disks")
+		       : 0;
+}
+
 /* A disk a layer. */
 static int apart(const struct layers *l, struct disks *d, struct qbx_err *err)
 {
@@ -131,6 +138,8 @@ static int line_up(const struct cache *c, const struct layers *l, size_t first, 
 		extents[i] = (struct extent){ l->v[first + i].path, sectors(&l->v[first + i]) };
 	path = have_vmdk(c, extents, n, err);
 	if (!path)
+		return -1;
+	if (add_file(d, path, err) < 0)
 		return -1;
 	snprintf(serial, sizeof(serial), "layers%zu", first / PARTS_MAX);
 	for (size_t i = 0; i < n; i++) {
@@ -206,9 +215,9 @@ static int merged(const struct cache *c, const struct layer *meta, const struct 
 	} else if (merged_extents(meta, l, extents, err) == 0) {
 		path = have_vmdk(c, extents, l->n + 1, err);
 	}
-	return path ? add(d, disk("root", path, "vmdk", inodes_of(meta, l->v, l->n)), "disk:root",
-			  err)
-		    : -1;
+	if (!path || add_file(d, path, err) < 0)
+		return -1;
+	return add(d, disk("root", path, "vmdk", inodes_of(meta, l->v, l->n)), "disk:root", err);
 }
 
 /* Layers that mkfs.erofs does not merge; @err says why. */
@@ -244,6 +253,12 @@ int merge_layers(const struct cache *c, const struct layers *l, struct disks *d,
 {
 	d->disks = json_array();
 	d->sources = json_array();
+	d->files = json_array();
+	if (!d->disks || !d->sources || !d->files)
+		return err_sys(err, ENOMEM, "list the disks");
+	for (size_t i = 0; i < l->n; i++)
+		if (add_file(d, l->v[i].path, err) < 0)
+			return -1;
 	if (l->n == 0)
 		return err_code(err, EX_DATAERR, "a root file system without layers");
 	return l->n == 1 ? stack(c, l, d, err) : several(c, l, d, err);
@@ -253,4 +268,5 @@ void disks_free(struct disks *d)
 {
 	json_decref(d->disks);
 	json_decref(d->sources);
+	json_decref(d->files);
 }

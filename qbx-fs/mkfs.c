@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "fs.h"
 #include "io.h"
@@ -114,8 +115,7 @@ static int failed(const struct child *c, int status, const char *what, struct qb
 		return err_hint(err, "make room, or set QEMUBOX_STATE_DIR");
 	}
 	if (strstr(line, "unrecognized option") || strstr(line, "unexpected argument")) {
-		err_code(err, EX_UNAVAILABLE, "%s: %s is too old: %.300s", what, c->name,
-			 line);
+		err_code(err, EX_UNAVAILABLE, "%s: %s is too old: %.300s", what, c->name, line);
 		return err_hint(err, HINT_VERSION);
 	}
 	return err_code(err, EX_DATAERR, "%s: %s failed: %.300s", what, c->name, line);
@@ -154,8 +154,8 @@ struct tar_job {
 	const struct source *source;
 	const struct mkfs_place *place;
 	const char *const *argv;
-	char label[16]; /* in argv */
-	bool needs_below;  /* what it was asked to make depends on the layers below */
+	char label[16];	  /* in argv */
+	bool needs_below; /* what it was asked to make depends on the layers below */
 };
 
 static const char *const *unpacker(enum packing packing)
@@ -289,10 +289,12 @@ static int have_tar(struct tar_job *job, const char *prefix, const char *digest,
 {
 	char name[SHA256_HEX_LEN + 17], uuid[37];
 	/* With --aufs .wh. files become what overlayfs takes for a whiteout. */
-	const char *const layer[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f", "-L",
-				      job->label, "--sort=none", "--aufs", OUTPUT_PATH, NULL };
-	const char *const root[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, "--tar=f", "-L",
-				     job->label, "--sort=none", OUTPUT_PATH, NULL };
+	const char *const layer[] = { "mkfs.erofs", FIXED_OPTIONS, "-U",       uuid,
+				      "--tar=f",    "-L",	   job->label, "--sort=none",
+				      "--aufs",	    OUTPUT_PATH,   NULL };
+	const char *const root[] = { "mkfs.erofs", FIXED_OPTIONS, "-U",	      uuid,
+				     "--tar=f",	   "-L",	  job->label, "--sort=none",
+				     OUTPUT_PATH,  NULL };
 	const char *const *argv = job->place->chain ? layer : root;
 
 	job->argv = argv;
@@ -338,6 +340,14 @@ struct dir_job {
 	int dirfd;
 };
 
+/* For gc; where the file system cannot keep it, gc does not know that the directory is there. */
+static int note_source(int fd, const char *dir, struct qbx_err *err)
+{
+	if (fsetxattr(fd, MKFS_SOURCE_XATTR, dir, strlen(dir), 0) < 0 && errno != EOPNOTSUPP)
+		return err_sys(err, errno, "note what an image is made of");
+	return 0;
+}
+
 static int build_dir(void *arg, int fd, struct qbx_err *err)
 {
 	const struct dir_job *job = arg;
@@ -348,7 +358,7 @@ static int build_dir(void *arg, int fd, struct qbx_err *err)
 	if (dirtree_digest(job->dirfd, job->what, now, err) < 0)
 		return -1;
 	if (strcmp(now, job->digest) == 0)
-		return 0;
+		return note_source(fd, job->what, err);
 	err_code(err, EX_TEMPFAIL, "%s: changed while it was read", job->what);
 	return err_hint(err, "stop what writes there, or use a copy");
 }
@@ -357,7 +367,9 @@ int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *dige
 	     struct layer *out, struct qbx_err *err)
 {
 	char name[SHA256_HEX_LEN + 17], uuid[37];
-	const char *const argv[] = { "mkfs.erofs", FIXED_OPTIONS, "-U", uuid, OUTPUT_PATH, dir, NULL };
+	const char *const argv[] = {
+		"mkfs.erofs", FIXED_OPTIONS, "-U", uuid, OUTPUT_PATH, dir, NULL
+	};
 	struct dir_job job = { .what = dir, .digest = digest, .argv = argv, .dirfd = dirfd };
 
 	uuid_of(digest, uuid);
@@ -408,8 +420,8 @@ static void merge_name(const struct layers *l, char *name, size_t size)
 int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
 	       struct qbx_err *err)
 {
-	static const char *const fixed[] = { "mkfs.erofs", FIXED_OPTIONS, "-Uclear",
-					     "--aufs", "--ovlfs-strip=1", OUTPUT_PATH };
+	static const char *const fixed[] = { "mkfs.erofs", FIXED_OPTIONS,     "-Uclear",
+					     "--aufs",	   "--ovlfs-strip=1", OUTPUT_PATH };
 	const char *argv[ARRAY_SIZE(fixed) + LAYERS_MAX + 1] = { NULL };
 	struct merge_job job = { .argv = argv };
 	_cleanup_free_ char *path = NULL;

@@ -132,6 +132,8 @@ static int make_fs(struct prep *p, const struct box *box, json_t **fs, struct qb
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)
 		return -1;
 	phase_mark(&p->t, "merge");
+	if (!p->cache.dry_run && lease_write(&p->cache, box->key, disks.files, err) < 0)
+		return -1;
 	*fs = doc_fs(&disks, take_ptr(p->process), p->readonly, err);
 	return *fs ? 0 : -1;
 }
@@ -155,6 +157,7 @@ static int prepare(struct cli *cli, struct qbx_err *err)
 {
 	_cleanup_(box_free) struct box box = { 0 };
 	struct prep p = { .cache.fd = -1 };
+	_cleanup_close_ int lock = -1;
 	json_t *fs;
 	int r;
 
@@ -162,6 +165,10 @@ static int prepare(struct cli *cli, struct qbx_err *err)
 	r = cli_read_box(cli, &box, err);
 	if (r == 0)
 		r = cache_open(&p.cache, cli, err);
+	if (r == 0 && !cli->dry_run) {
+		lock = lease_lock(&p.cache, false, err);
+		r = lock < 0 ? -1 : 0;
+	}
 	if (r == 0)
 		r = make_fs(&p, &box, &fs, err);
 	if (r == 0)

@@ -560,6 +560,73 @@ mount_parts() {
 	same_tree "$T/dir" "$T/mnt" 1
 }
 
+# named ID TYPE SOURCE [OPTION]: prepare for a box of that name
+named() {
+	box "${@:2}" | jq -c --arg id "$1" '.id = $id' | qbx-fs prepare > "$T/doc.$1"
+}
+
+# left: the kinds of what is in the cache
+left() {
+	find "$layers" -name '*.erofs' -o -name '*.vmdk' | sed 's,.*/,,; s/-.*//' | sort | xargs
+}
+
+@test "gc removes what neither a box nor a directory needs, and nothing else" {
+	for l in a b; do
+		small_tree "$l"
+		tar -C "$T/$l" -cf "$T/$l.tar" .
+	done
+	image "$T/image.tar" '{}' "$T/a.tar" "$T/b.tar"
+	named one oci-archive "$T/image.tar"
+	named two overlay overlay "lowerdir=$T/b:$T/a"
+	all='dir dir disk disk layer layer merge merge'
+	# what was prepared may start
+	[ -z "$(qbx-fs gc)" ]
+	[ "$(left)" = "$all" ]
+	# an hour later only what runs, or can be told to be needed, stays
+	touch -d '2 hours ago' "$layers"/leases/*
+	mkdir -p "$T/run/default--one"
+	[ "$(qbx-fs gc --dry-run)" = default--two.json ]
+	[ "$(qbx-fs gc)" = default--two.json ]
+	[ "$(left)" = "$all" ]
+	rmdir "$T/run/default--one"
+	[ "$(qbx-fs gc | sed 's/-.*//' | sort | xargs)" = 'default disk layer layer merge' ]
+	[ "$(left)" = 'dir dir disk merge' ]
+	# one directory has changed: its image, and what it was a part of, is needed by nobody
+	echo more > "$T/b/more"
+	[ "$(qbx-fs gc | sed 's/-.*//' | sort | xargs)" = 'dir disk merge' ]
+	rm -r "$T/a"
+	qbx-fs gc
+	[ -z "$(left)" ]
+	# release ends a lease; a document in run_dir is one
+	named one oci-archive "$T/image.tar"
+	mkdir -p "$T/run/default--other"
+	cp "$T/doc.one" "$T/run/default--other/box.json"
+	qbx-fs release --box "$T/doc.one" > /dev/null
+	[ -z "$(qbx-fs gc)" ]
+	rm -r "$T/run/default--other"
+	qbx-fs gc
+	[ -z "$(left)" ]
+}
+
+@test "gc waits for those who prepare" {
+	small_tree a
+	mkfifo "$T/here" "$T/on"
+	mkdir "$T/bin"
+	printf '#!/bin/sh\necho > %s/here\nread -r _ < %s/on\nexec %s "$@"\n' "$T" "$T" "$(command -v mkfs.erofs)" > "$T/bin/mkfs.erofs"
+	chmod 755 "$T/bin/mkfs.erofs"
+	box bind "$T/a" | PATH=$T/bin:$PATH qbx-fs prepare > "$T/doc" 3>&- &
+	prepare=$!
+	read -r _ < "$T/here"
+	qbx-fs gc > "$T/removed" 3>&- &
+	gc=$!
+	until grep -q "^[0-9]*: -> OFDLCK" /proc/locks; do sleep 0.05; done
+	echo > "$T/on"
+	wait "$prepare"
+	wait "$gc"
+	[ ! -s "$T/removed" ]
+	[ -e "$(disk path)" ]
+}
+
 @test "the examples of the manual page" {
 	awk '/^\.Ed/ { on = 0 } on { print } /^\.Bd -literal/ { on = 1 }' \
 		"$BATS_TEST_DIRNAME/../../man/qbx-fs.8" > "$T/examples"

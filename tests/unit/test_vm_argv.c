@@ -234,7 +234,7 @@ static void each_queue_of_a_tap_is_a_descriptor(void **state)
 	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", 2, false };
 	s.links[2] = (struct vm_link){ "tap2", "02:00:00:00:00:03", 1, true };
 	s.ndisks = 1;
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL };
+	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
 	has(&s, " tap,id=link0,fds=8:9:10,vhost=on,vhostfds=11:12:13 ", true);
 	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01,mq=on ", true);
 	has(&s, " tap,id=link1,fds=14:15,vhost=off ", true);

@@ -8,12 +8,13 @@
 #include "guest.pb-c.h"
 #include "io.h"
 #include "log.h"
+#include "pulse.h"
 #include "starved.h"
 
-#define BEAT_MS 800u /* from an answer to the next ping */
-#define BEAT_SLOW_MS 4000u
-#define STEP_MS 100u		/* in which time is counted */
-#define PATIENCE_MS 1100u	/* with the beat and the end of QEMU, two seconds */
+#define BEAT_MS 800u	   /* from an answer to the next ping, or look at whether it is needed */
+#define BEAT_SLOW_MS 4000u /* from an answer to the next ping for certain */
+#define STEP_MS 100u	   /* in which time is counted */
+#define PATIENCE_MS 1100u  /* with the beat and the end of QEMU, two seconds */
 #define PATIENCE_SLOW_MS 10000u /* such a guest may be slow beyond what can be seen from outside */
 #define DIAL_MS 60000u
 
@@ -29,10 +30,12 @@ struct heartbeat {
 	struct heartbeat_asked asked; /* of the last ping */
 	unsigned long long last;      /* io_now_us() of the last step */
 	unsigned long long silent_us;
+	unsigned long long heard; /* io_now_us() of the last sign of life */
+	struct pulse pulse;
 	struct starved qemu, helper, self;
 };
 
-static void ping(void *arg);
+static void on_beat(void *arg);
 
 static unsigned beat_ms(const struct heartbeat_of *of)
 {
@@ -47,6 +50,12 @@ static void set_timer(struct heartbeat *h, unsigned ms, loop_fn *fn)
 	h->timer = loop_add_timer(h->of.loop, ms, fn, h, &err);
 	if (!h->timer)
 		log_warn("the guest is not watched any more: %s", err.msg);
+}
+
+static void next_beat(struct heartbeat *h)
+{
+	h->heard = io_now_us();
+	set_timer(h, beat_ms(&h->of), on_beat);
 }
 
 /* ---- counting ---- */
@@ -159,22 +168,33 @@ static void on_pong(void *arg, enum ttrpc_code code, const ProtobufCMessage *rep
 	if (code == TTRPC_OK)
 		check_clock(h, &h->asked, m->time_ns);
 	if (code == TTRPC_OK && !h->paused)
-		set_timer(h, beat_ms(&h->of), ping);
+		next_beat(h);
 	else if (code != TTRPC_OK && code != TTRPC_CANCELLED && code != TTRPC_UNAVAILABLE)
 		log_warn("the guest is not watched any more: ping: %s", message);
 }
 
-static void ping(void *arg)
+static void ping(struct heartbeat *h)
 {
 	Qemubox__Guest__V1__PingRequest request = QEMUBOX__GUEST__V1__PING_REQUEST__INIT;
-	struct heartbeat *h = arg;
 
-	h->timer = NULL;
 	h->pinging = true;
 	h->asked = heartbeat_ask(h);
 	set_timer(h, STEP_MS, on_first_step);
 	ttrpc_request(h->of.control, GUEST_SERVICE, "Ping", &request.base, 0,
 		      &qemubox__guest__v1__ping_response__descriptor, on_pong, h);
+}
+
+/* A guest that can be seen to idle need not be asked each time. */
+static void on_beat(void *arg)
+{
+	struct heartbeat *h = arg;
+	bool idles = !h->of.slow && pulse_idles(&h->pulse, h->of.qemu);
+
+	h->timer = NULL;
+	if (idles && io_now_us() - h->heard < (BEAT_SLOW_MS - BEAT_MS / 2) * 1000ull)
+		set_timer(h, BEAT_MS, on_beat);
+	else
+		ping(h);
 }
 
 struct heartbeat_asked heartbeat_ask(const struct heartbeat *h)
@@ -187,7 +207,7 @@ void heartbeat_heard(struct heartbeat *h, const struct heartbeat_asked *asked, i
 	if (h->paused || h->pinging)
 		return;
 	check_clock(h, asked, guest_ns);
-	set_timer(h, beat_ms(&h->of), ping);
+	next_beat(h);
 }
 
 /* ---- the whole ---- */
@@ -206,7 +226,7 @@ void heartbeat_pause(struct heartbeat *h, bool paused)
 	if (h->pinging)
 		set_timer(h, STEP_MS, on_first_step);
 	else
-		set_timer(h, beat_ms(&h->of), ping);
+		next_beat(h);
 }
 
 struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,
@@ -218,8 +238,8 @@ struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, 
 		err_sys(err, ENOMEM, "watch the guest");
 		return NULL;
 	}
-	*h = (struct heartbeat){ .of = *of, .hung = hung, .arg = arg };
-	h->timer = loop_add_timer(of->loop, beat_ms(of), ping, h, err);
+	*h = (struct heartbeat){ .of = *of, .hung = hung, .arg = arg, .heard = io_now_us() };
+	h->timer = loop_add_timer(of->loop, beat_ms(of), on_beat, h, err);
 	if (h->timer)
 		return h;
 	free(h);

@@ -13,7 +13,8 @@
  *
  * The answer has the guest's time, and its clock is put right by that: clock.h. Statistics that the guest
  * was asked for are an answer as good as any, and put the next ping off: each question wakes an idle guest,
- * the threads that carry it, QEMU and us some ten times.
+ * the threads that carry it, QEMU and us some ten times. For the same reason a guest whose processors can be
+ * seen to idle is asked only every four seconds: pulse.h.
  *
  * A guest that has used all of the patience and given no sign has hung. Under TCG, and where this host
  * is itself a virtual machine, whose time goes where it cannot see, that takes longer.

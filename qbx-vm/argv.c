@@ -218,6 +218,9 @@ char **vm_argv(const struct vm_spec *spec)
 	struct argv a = { 0 };
 
 	argv_add(&a, "%s", spec->qemu);
+	/* The shim knows the processors' threads by their names. */
+	argv_add(&a, "-name");
+	argv_add(&a, "debug-threads=on");
 	machine_argv(&a, spec);
 	add_confinement(&a, spec);
 	add_kernel(&a, spec);

@@ -102,7 +102,7 @@ machine() {
 	set -- "$@" -M q35 -smp "$(nproc)" -m 4096 \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$image/kernel" -initrd "$image/initrd" \
-		-append 'console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off kvm.halt_poll_ns=0 TERM=dumb'
+		-append 'console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off kvm.halt_poll_ns=0 TERM=dumb'
 	for fd in 3 4 5 6 7 8; do
 		set -- "$@" -add-fd "fd=$fd,set=$fd"
 	done

@@ -20,7 +20,7 @@ static const char *const names[] = {
 	[END_UNKNOWN] = "unknown", [END_POWEROFF] = "poweroff", [END_PANIC] = "panic",
 	[END_RESET] = "reset",	   [END_HANG] = "hang",		[END_CRASH] = "crash",
 	[END_KILLED] = "killed",   [END_QUIT] = "quit",		[END_FAILED] = "failed",
-	[END_LOST] = "lost",
+	[END_LOST] = "lost",	   [END_VOLUMES] = "volumes",
 };
 
 const char *end_name(enum end_reason reason)
@@ -90,6 +90,8 @@ void end_look(struct end *e, int dirfd, int status, const char *shutdown)
 	tail_line(dirfd, "qemu.log", e->said, sizeof(e->said));
 	if (strstr(plain(e->said), ": warning: "))
 		e->said[0] = '\0'; /* QEMU says why it ends last: so that was nothing */
+	tail_line(dirfd, "virtiofsd.log", e->virtiofsd, sizeof(e->virtiofsd));
+	plain(e->virtiofsd);
 	console_tail(dirfd, e->console, sizeof(e->console));
 	end_judge(e);
 }
@@ -157,6 +159,10 @@ int end_say(const struct end *e, struct qbx_err *err)
 	case END_FAILED:
 		err_code(err, EX_UNAVAILABLE, "QEMU failed with status %d%s%s", e->status,
 			 e->said[0] ? ": " : "", e->said);
+		break;
+	case END_VOLUMES:
+		err_code(err, EX_UNAVAILABLE, "virtiofsd, which has the volumes, ended%s%s",
+			 e->virtiofsd[0] ? ": " : "", e->virtiofsd);
 		break;
 	case END_LOST:
 		err_code(err, EX_UNAVAILABLE, "the guest cannot be reached any more");

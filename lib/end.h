@@ -17,6 +17,7 @@ enum end_reason {
 	END_KILLED,   /* QEMU, by somebody's signal */
 	END_QUIT,     /* QEMU was asked to end */
 	END_FAILED,   /* QEMU gave up */
+	END_VOLUMES,  /* QEMU runs, but virtiofsd, which the guest has volumes from, has ended */
 	END_LOST,     /* QEMU runs, but there is no way to the guest any more */
 };
 
@@ -29,6 +30,7 @@ struct end {
 	int status;		       /* QEMU's, as proc_exit_status() gives it; -1: not known */
 	char shutdown[32];	       /* the reason in QMP's SHUTDOWN, or "" */
 	char said[300];		       /* QEMU's last words */
+	char virtiofsd[300];	       /* virtiofsd's, where there is one */
 	char console[END_CONSOLE_MAX]; /* the guest's */
 };
 

@@ -378,6 +378,17 @@ int oci_open(const struct cache *c, const char *archive, struct layers *l, json_
 json_t *doc_fs(const struct disks *d, json_t *process, bool readonly,
 	       struct qbx_err *err) _must_check_;
 
+/* volumes.c */
+
+/**
+ * volumes_add() - look at the mounts of the box's specification, and add to @fs what they become
+ * Those of the host's are refused where a box cannot have them, with @err saying which and why.
+ */
+int volumes_add(json_t *fs, const struct box *box, struct qbx_err *err) _must_check_;
+
+/** volumes_plan() - for --dry-run: a line for each of "fs.volumes". */
+void volumes_plan(const json_t *volumes);
+
 /* plan.c: what --dry-run prints */
 
 /** plan_line() - one line; control characters are cleaned. */

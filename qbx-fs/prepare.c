@@ -140,7 +140,12 @@ static int make_fs(struct prep *p, const struct box *box, json_t **fs, struct qb
 
 static int emit(struct cli *cli, struct box *box, json_t *fs, struct prep *p, struct qbx_err *err)
 {
+	if (volumes_add(fs, box, err) < 0) {
+		json_decref(fs);
+		return err_wrap(err, "box %s", box->key);
+	}
 	if (cli->dry_run) {
+		volumes_plan(json_object_get(fs, "volumes"));
 		json_decref(fs);
 		return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 	}

@@ -288,9 +288,9 @@ static int write_spec(struct container *c, const Qemubox__Task__CreateRequest *r
 		      struct qbx_err *err)
 {
 	char rootfs[sizeof(c->dir) + 8], config[sizeof(c->dir) + 16];
-	_cleanup_(spec_free) struct spec s = { .id = c->id,
-					       .rootfs = rootfs,
-					       .terminal = r->terminal };
+	_cleanup_(spec_free) struct spec s = {
+		.id = c->id, .bundle = c->dir, .rootfs = rootfs, .terminal = r->terminal
+	};
 	_cleanup_free_ char *text = NULL;
 
 	snprintf(rootfs, sizeof(rootfs), "%s/rootfs", c->dir);

@@ -16,6 +16,7 @@
 #include "json.h"
 #include "oci.h"
 #include "resources.h"
+#include "volumes.h"
 
 static int adapt_root(struct spec *s, struct qbx_err *err)
 {
@@ -185,7 +186,16 @@ static bool needs_host(const char *type, json_t *options)
 	return true;
 }
 
-static int check_mount(json_t *mount, struct qbx_err *err)
+/* What the host has brought into the bundle; crun is told where that is. */
+static int place_volume(const struct spec *s, json_t *mount, const char *source,
+			struct qbx_err *err)
+{
+	json_t *path = json_sprintf("%s/%s", s->bundle, source);
+
+	return json_object_set_new(mount, "source", path) < 0 ? oci_no_memory(err) : 0;
+}
+
+static int check_mount(const struct spec *s, json_t *mount, struct qbx_err *err)
 {
 	const char *destination, *type, *source;
 	json_t *options;
@@ -200,12 +210,13 @@ static int check_mount(json_t *mount, struct qbx_err *err)
 	if (destination[0] != '/')
 		return err_code(err, EX_DATAERR,
 				"OCI spec: mount on \"%.200s\": not an absolute path", destination);
-	if (needs_host(type, options)) {
-		err_code(err, EX_DATAERR, "OCI spec: mount on %.200s: %.32s of %.200s of the host",
-			 destination, type[0] ? type : "a bind", source[0] ? source : "nothing");
-		return err_hint(err, "host files cannot be mounted into a box yet");
-	}
-	return 0;
+	if (!needs_host(type, options))
+		return 0;
+	if (volume_is_path(source))
+		return place_volume(s, mount, source, err);
+	err_code(err, EX_DATAERR, "OCI spec: mount on %.200s: %.32s of %.200s of the host",
+		 destination, type[0] ? type : "a bind", source[0] ? source : "nothing");
+	return err_hint(err, "qbx-fs prepare makes a volume of a bind mount, and of nothing else");
 }
 
 static int adapt_mounts(struct spec *s, struct qbx_err *err)
@@ -216,7 +227,7 @@ static int adapt_mounts(struct spec *s, struct qbx_err *err)
 	if (oci_member(s->json, "mounts", JSON_ARRAY, &mounts, err) < 0)
 		return -1;
 	json_array_foreach (mounts, i, mount)
-		if (check_mount(mount, err) < 0)
+		if (check_mount(s, mount, err) < 0)
 			return -1;
 	return 0;
 }

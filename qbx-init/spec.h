@@ -13,7 +13,8 @@
 /* What the guest wants of a specification, and what it gets. */
 struct spec {
 	const char *id;	    /* of the container */
-	const char *rootfs; /* absolute path of its root file system in the guest */
+	const char *bundle; /* absolute path of its bundle in the guest */
+	const char *rootfs; /* the same of its root file system */
 	bool terminal;	    /* what the request said */
 
 	json_t *json;		      /* owned: config.json for crun */

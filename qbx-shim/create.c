@@ -11,6 +11,7 @@
 #include "io.h"
 #include "log.h"
 #include "task.h"
+#include "volumes.h"
 
 /* ---- failure ---- */
 
@@ -111,7 +112,7 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 {
 	struct process *p = arg;
 	struct container *c = p->container;
-	json_t *mounts = json_object_get(json_object_get(c->sandbox->box.doc, "fs"), "mounts");
+	json_t *fs = json_object_get(c->sandbox->box.doc, "fs");
 	struct task_io io = process_task_io(p);
 	struct qbx_err own = { .stage = "guest" };
 
@@ -124,8 +125,9 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 	p->mark = io_now_us();
 	if (!c->sandbox->control) /* just gone: the sandbox is about to say so */
 		return;
-	if (task_create(c->sandbox->control, c->id, p->spec, p->spec_len, mounts, &io,
-			on_guest_created, c, &own) < 0)
+	if (volumes_place_text(&p->spec, &p->spec_len, json_object_get(fs, "volumes"), &own) < 0 ||
+	    task_create(c->sandbox->control, c->id, p->spec, p->spec_len,
+			json_object_get(fs, "mounts"), &io, on_guest_created, c, &own) < 0)
 		container_abort(c, &own);
 }
 

@@ -66,6 +66,7 @@ void sandbox_forget_vm(struct sandbox *s)
 	if (s->pidfd >= 0)
 		close(take_fd(&s->pidfd));
 	s->pid = 0;
+	sandbox_forget_volumes(s);
 	heartbeat_free(take_ptr(s->heartbeat));
 	guest_dial_cancel(take_ptr(s->dial));
 	ttrpc_free(take_ptr(s->control));
@@ -140,7 +141,7 @@ static void on_grace_over(void *arg)
 
 	s->grace = NULL;
 	log_warn("%s: %s", s->box.key, s->suspicion.msg);
-	give_up(s, END_LOST);
+	give_up(s, s->volumes_gone ? END_VOLUMES : END_LOST);
 }
 
 void sandbox_suspect(struct sandbox *s, const char *why)
@@ -277,7 +278,9 @@ static int watch_vm(struct sandbox *s, struct qbx_err *err)
 		return err_sys(err, errno, "QEMU (pid %d)", (int)id.pid);
 	s->pid = id.pid;
 	s->pid_watch = loop_add_fd(s->shim->loop, s->pidfd, EPOLLIN, on_vm_end, s, err);
-	return s->pid_watch ? keep_console(s, err) : -1;
+	if (!s->pid_watch || sandbox_watch_volumes(s, err) < 0)
+		return -1;
+	return keep_console(s, err);
 }
 
 static void on_started(void *arg, json_t *doc, const struct qbx_err *err)
@@ -378,6 +381,7 @@ struct sandbox *sandbox_new(struct shim *shim, json_t *doc, const struct sandbox
 			       .arg = arg,
 			       .dirfd = -1,
 			       .pidfd = -1,
+			       .virtiofsd = -1,
 			       .guest.dirfd = -1,
 			       .next_stream = 1,
 			       .mark = io_now_us() };

@@ -71,8 +71,11 @@ struct sandbox {
 	pid_t pid; /* QEMU; 0 before and after */
 	int pidfd;
 	struct watch *pid_watch;
-	struct monitor *monitor;	 /* while QEMU starts and runs */
-	struct console *console;	 /* while it runs */
+	struct monitor *monitor; /* while QEMU starts and runs */
+	int virtiofsd;		 /* a pidfd, while it runs and the VM has shares */
+	struct watch *virtiofsd_watch;
+	bool volumes_gone;		 /* it has ended */
+	struct console *console;	 /* while QEMU runs */
 	struct heartbeat *heartbeat;	 /* while UP */
 	bool paused;			 /* the VM stands still, or is about to */
 	bool syncing;			 /* the guest's clock, as it goes on again */
@@ -175,6 +178,11 @@ int sandbox_merge(struct sandbox *s, const json_t *doc, const char *key,
  * they do.
  */
 void sandbox_on_monitor(void *arg, bool paused, bool gone);
+
+/** sandbox_watch_volumes() - hold on to the virtiofsd that the document names, if it does. */
+int sandbox_watch_volumes(struct sandbox *s, struct qbx_err *err) _must_check_;
+
+void sandbox_forget_volumes(struct sandbox *s);
 
 /** sandbox_forget_vm() - let go of QEMU, and of the ways to its guest; it lives on. */
 void sandbox_forget_vm(struct sandbox *s);

@@ -64,6 +64,16 @@ int vm_disk_fd(const struct vm_spec *spec, size_t disk)
 	return fd;
 }
 
+int vm_share_fd(const struct vm_spec *spec)
+{
+	return vm_disk_fd(spec, spec->ndisks);
+}
+
+int vm_fds(const struct vm_spec *spec)
+{
+	return vm_share_fd(spec) + (spec->nshares > 0);
+}
+
 int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 {
 	/*
@@ -213,6 +223,16 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 	argv_add(a, "virtio-blk-%s,drive=disk%zu,serial=%s", machine_bus(spec), i, d->serial);
 }
 
+/* All directories of the host's are one device; how many requests wait is the guest's memory. */
+static void add_share(struct argv *a, const struct vm_spec *spec)
+{
+	argv_add(a, "-chardev");
+	argv_add(a, "socket,id=volumes,fd=%d", vm_share_fd(spec));
+	argv_add(a, "-device");
+	argv_add(a, "vhost-user-fs-%s,chardev=volumes,tag=" VOLUMES_SHARES ",queue-size=512",
+		 machine_bus(spec));
+}
+
 char **vm_argv(const struct vm_spec *spec)
 {
 	struct argv a = { 0 };
@@ -231,6 +251,8 @@ char **vm_argv(const struct vm_spec *spec)
 		add_link(&a, spec, i);
 	for (size_t i = 0; i < spec->ndisks; i++)
 		add_disk(&a, spec, i);
+	if (spec->nshares > 0)
+		add_share(&a, spec);
 	machine_devices(&a, spec);
 	if (!a.failed)
 		return a.v;
@@ -246,5 +268,32 @@ const char *const *vsock_argv(void)
 		VM_VSOCK_VHOST,	      "--uds-path",  VM_VSOCK_UDS, NULL,
 	};
 
+	return argv;
+}
+
+const char *const *virtiofsd_argv(const struct vm_spec *spec)
+{
+	/*
+	 * A handle leads to any file of its file system, also outside of the directory, and opening
+	 * one takes a capability for that: so files are held open instead.
+	 */
+	static const char *argv[] = {
+		NULL,
+		"--shared-dir=/" VOLUMES_SHARES,
+		"--fd=3",
+		"--sandbox=namespace",
+		"--seccomp=kill",
+		"--modcaps=-mknod:-setfcap",
+		"--inode-file-handles=never",
+		"--rlimit-nofile=0",
+		"--cache=auto",
+		"--xattr",
+		"--announce-submounts",
+		"--log-level=error",
+		NULL,
+	};
+
+	argv[0] = spec->virtiofsd;
+	argv[4] = spec->relaxed & CONFINE_SECCOMP ? "--seccomp=none" : "--seccomp=kill";
 	return argv;
 }

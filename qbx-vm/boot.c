@@ -5,8 +5,8 @@
  * Theory of Operation
  *
  * Everything that can be opened is opened first, by us: the place where the guest will dial, the
- * monitor's socket, TAPs, disks, the console. Then the vsock daemon starts (where there is one),
- * then QEMU; each is in vm.json before it runs, so that `stop` finds it whatever becomes of this
+ * monitor's socket, TAPs, disks, the console. Then the vsock daemon and virtiofsd start (where there
+ * are such), then QEMU; each is in vm.json before it runs, so that `stop` finds it whatever becomes of this
  * process. After that the guest's hello, the end of a process, a signal and the deadline are all
  * events of one loop.
  *
@@ -44,10 +44,10 @@ int boot_await(struct boot *b, const char *what, struct qbx_err *err)
 	struct vm *vm = b->vm;
 
 	while (!b->done && !b->err.code && !b->timed_out && !vm->signal && !vm->qemu_gone &&
-	       !vm->helper_gone)
+	       !vm->helper_gone && !vm->share_gone)
 		if (loop_run(vm->loop, err) < 0)
 			return -1;
-	if (vm->qemu_gone || vm->helper_gone)
+	if (vm->qemu_gone || vm->helper_gone || vm->share_gone)
 		return vm_why_gone(vm, err);
 	if (b->done)
 		return 0;
@@ -91,19 +91,19 @@ static int make_token(struct vm *vm, struct qbx_err *err)
 static int take_directory(struct boot *b, struct qbx_err *err)
 {
 	struct vm *vm = b->vm;
-	struct proc_id qemu, helper;
 	_cleanup_close_ int pidfd = -1;
+	struct procs found;
 
 	vm->dirfd = dir_enter(vm->cfg, vm->box, &vm->made_dir, &b->lock, err);
-	if (vm->dirfd < 0 || halt_find(vm->box, vm->dirfd, &qemu, &helper, err) < 0)
+	if (vm->dirfd < 0 || halt_find(vm->box, vm->dirfd, &found, err) < 0)
 		return -1;
-	pidfd = qemu.pid ? proc_open(&qemu) : -1;
+	pidfd = found.qemu.pid ? proc_open(&found.qemu) : -1;
 	if (pidfd >= 0) {
 		close(take_fd(&vm->dirfd)); /* so that undo has nothing to undo */
-		err_code(err, EX_TEMPFAIL, "it runs already, as process %d", (int)qemu.pid);
+		err_code(err, EX_TEMPFAIL, "it runs already, as process %d", (int)found.qemu.pid);
 		return err_hint(err, "qbx-vm stop ends it");
 	}
-	if (helper.pid && halt_kill(&helper, err) < 0)
+	if (halt_helpers(&found, err) < 0)
 		return -1;
 	if (hold_release(vm->cfg, vm->box, vm->dirfd, err) < 0)
 		return -1;
@@ -125,6 +125,8 @@ static int spawn_all(struct boot *b, struct qbx_err *err)
 		if (b->vsock < 0)
 			return -1;
 	}
+	if (vm->spec.nshares > 0 && boot_share(b, err) < 0)
+		return -1;
 	return boot_qemu(b, err);
 }
 
@@ -166,14 +168,12 @@ static int conclude(struct boot *b, struct qbx_err *err)
 static void undo(struct boot *b)
 {
 	struct vm *vm = b->vm;
+	struct procs helpers = { .helper = vm->helper, .share = vm->share };
 	struct qbx_err err = { 0 };
 
-	loop_remove(vm->qemu_watch);
-	loop_remove(vm->helper_watch);
-	vm->qemu_watch = vm->helper_watch = NULL;
+	vm_unwatch(vm);
 	json_object_del(vm->box->doc, "vm");
-	if ((vm->qemu.pid && halt_kill(&vm->qemu, &err) < 0) ||
-	    (vm->helper.pid && halt_kill(&vm->helper, &err) < 0))
+	if ((vm->qemu.pid && halt_kill(&vm->qemu, &err) < 0) || halt_helpers(&helpers, &err) < 0)
 		log_warn("%s", err.msg);
 	if (vm->dirfd < 0)
 		return;
@@ -221,7 +221,7 @@ int vm_boot(struct vm *vm, struct qbx_err *err)
 		.vm = vm, .lock = -1, .listener = -1, .vsock = -1, .netns = -1
 	};
 
-	b.nfds = vm_disk_fd(&vm->spec, vm->spec.ndisks);
+	b.nfds = vm_fds(&vm->spec);
 	b.fds = malloc((size_t)b.nfds * sizeof(*b.fds));
 	if (!b.fds) {
 		b.nfds = 0;

@@ -44,6 +44,11 @@ int boot_open_all(struct boot *b, struct qbx_err *err) _must_check_;
 /** boot_daemon() - start vhost-device-vsock and connect to it; sets b->vsock. */
 int boot_daemon(struct boot *b, struct qbx_err *err) _must_check_;
 
+/* ---- share.c ---- */
+
+/** boot_share() - start virtiofsd with a connection for QEMU, where there are shares. */
+int boot_share(struct boot *b, struct qbx_err *err) _must_check_;
+
 /* ---- qemu.c ---- */
 
 /** boot_qemu() - start QEMU with all that @b has open. */

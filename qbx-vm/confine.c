@@ -10,7 +10,7 @@
  * others, and all of it goes with the last process in it: nothing has to be cleared up.
  *
  * Then it becomes another user and gives up every capability, also those that a program could get by
- * exec. Descriptors that it has inherited stay: they are how disks, TAPs and sockets come in.
+ * exec; or it stays root with the few that it is for. Descriptors that it has inherited stay: they are how disks, TAPs and sockets come in.
  */
 #include "confine.h"
 
@@ -129,7 +129,9 @@ void confine_free(struct confine *c)
 {
 	for (size_t i = 0; i < c->nbinds; i++)
 		free(c->binds[i].path);
-	c->nbinds = 0;
+	for (size_t i = 0; i < c->ntrees; i++)
+		close(c->trees[i].fd);
+	c->nbinds = c->ntrees = 0;
 }
 
 /* ---- the root ---- */
@@ -147,22 +149,26 @@ static int make_parents(const char *path)
 	return 0;
 }
 
+/* Whatever it was mounted as, and all that is mounted below it. */
+static int restrict_tree(int tree, enum confine_access access)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+
+	if (access != CONFINE_WRITE)
+		attr.attr_set |= MOUNT_ATTR_RDONLY;
+	if (access != CONFINE_RUN)
+		attr.attr_set |= MOUNT_ATTR_NOEXEC;
+	attr.propagation = MS_PRIVATE;
+	return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
+}
+
 /* A copy of the mounts at @b->path, that only a descriptor leads to yet. */
 static int copy_tree(const struct confine_bind *b)
 {
 	_cleanup_close_ int tree =
 		open_tree(AT_FDCWD, b->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 
-	if (b->access != CONFINE_WRITE)
-		attr.attr_set |= MOUNT_ATTR_RDONLY;
-	if (b->access != CONFINE_RUN)
-		attr.attr_set |= MOUNT_ATTR_NOEXEC;
-	attr.propagation = MS_PRIVATE;
-	if (tree < 0 ||
-	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-		return -1;
-	return take_fd(&tree);
+	return tree < 0 || restrict_tree(tree, b->access) < 0 ? -1 : take_fd(&tree);
 }
 
 /* Put it where it belongs, below the current directory. */
@@ -243,6 +249,13 @@ static const char *fill_root(const struct confine *c, int trees[])
 		if (trees[i] >= 0 && attach(b->at ? b->at : b->path, trees[i]) < 0)
 			return b->path;
 	}
+	for (size_t i = 0; i < c->ntrees; i++) {
+		const struct confine_tree *t = &c->trees[i];
+
+		if (restrict_tree(t->fd, t->readonly ? CONFINE_READ : CONFINE_WRITE) < 0 ||
+		    attach(t->at, t->fd) < 0)
+			return t->at;
+	}
 	return make_dev(c) < 0 ? "make its /dev" : enter_root(c);
 }
 
@@ -272,18 +285,20 @@ static const char *make_root(const struct confine *c)
 
 /* ---- the user ---- */
 
-static int drop_capabilities(void)
+static int drop_capabilities(uint64_t but)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct kept[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	return (int)syscall(SYS_capset, &header, none);
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		kept[i].effective = kept[i].permitted = (uint32_t)(but >> 32 * i);
+	return (int)syscall(SYS_capset, &header, kept);
 }
 
-static int drop_bounding_set(void)
+static int drop_bounding_set(uint64_t but)
 {
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap) < 0)
+		if (!(but >> cap & 1) && prctl(PR_CAPBSET_DROP, cap) < 0)
 			return -1;
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
@@ -305,14 +320,14 @@ static const char *become(const struct confine *c)
 	umask(077);
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return "forbid core dumps";
-	if (drop_bounding_set() < 0)
+	if (drop_bounding_set(c->capabilities) < 0)
 		return "drop the bounding set";
 	if (leave_groups(c) < 0)
 		return "leave its groups";
-	if (!(c->relaxed & CONFINE_UID) &&
+	if (!(c->relaxed & CONFINE_UID) && !c->capabilities &&
 	    (setresgid(c->uid, c->uid, c->uid) < 0 || setresuid(c->uid, c->uid, c->uid) < 0))
 		return "become its user";
-	if (drop_capabilities() < 0)
+	if (drop_capabilities(c->capabilities) < 0)
 		return "drop its capabilities";
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return "forbid new privileges";

@@ -10,11 +10,13 @@
 #define QBX_VM_CONFINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config.h"
 #include "err.h"
 
 #define CONFINE_BINDS_MAX 24u
+#define CONFINE_TREES_MAX 64u
 
 /* The parts that the configuration key "relax" can switch off, see qemubox.conf(5). */
 enum confine_part { CONFINE_UID = 1, CONFINE_MOUNTS = 2, CONFINE_CGROUP = 4, CONFINE_SECCOMP = 8 };
@@ -29,9 +31,17 @@ struct confine_bind {
 	enum confine_access access;
 };
 
+/* Mounts of the host's that are taken already, as open_tree(2) gives them. */
+struct confine_tree {
+	int fd;	     /* owned */
+	char at[24]; /* absolute, in the new root */
+	bool readonly;
+};
+
 struct confine {
-	unsigned relaxed; /* enum confine_part, or-ed */
-	unsigned uid;	  /* and gid; not used if CONFINE_UID is relaxed */
+	unsigned relaxed;      /* enum confine_part, or-ed */
+	unsigned uid;	       /* and gid; not used if CONFINE_UID is relaxed */
+	uint64_t capabilities; /* a bit each; with any it stays root, which is what they are for */
 	const char *
 		over; /* a directory that the new root is mounted over, where nobody else sees it */
 	const char *cwd; /* in the new root; NULL: its top */
@@ -39,6 +49,8 @@ struct confine {
 	bool filter;	 /* system calls are filtered from outside: it has no filter of its own */
 	struct confine_bind binds[CONFINE_BINDS_MAX];
 	size_t nbinds;
+	struct confine_tree trees[CONFINE_TREES_MAX];
+	size_t ntrees;
 };
 
 /** confine_relaxed() - the parts that a checked "relax" switches off. */

@@ -57,9 +57,9 @@ int dir_lock_again(const struct config *cfg, const struct box *box, int dirfd, s
 int dir_clear(int dirfd, struct qbx_err *err)
 {
 	static const char *const names[] = {
-		VM_FILE_VM,	 VM_FILE_BOX,	      VM_FILE_TOKEN,
-		VM_FILE_CONSOLE, VM_FILE_QEMU_LOG,    VM_FILE_QMP,
-		VM_FILE_EVENTS,	 VM_FILE_CONSOLE_OLD, VM_FILE_VSOCK_LOG,
+		VM_FILE_VM,	   VM_FILE_BOX,	  VM_FILE_TOKEN,     VM_FILE_CONSOLE,
+		VM_FILE_QEMU_LOG,  VM_FILE_QMP,	  VM_FILE_EVENTS,    VM_FILE_CONSOLE_OLD,
+		VM_FILE_VSOCK_LOG, VM_FILE_SHARE, VM_FILE_SHARE_LOG,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -109,6 +109,21 @@ static void print_daemon(const struct vm_spec *spec)
 	printf("cd ..\n");
 }
 
+static void print_share(const struct vm_spec *spec)
+{
+	printf("# as root, in a root directory with nothing but what it loads, /proc,");
+	for (size_t i = 0; i < spec->nshares; i++) {
+		const struct volume *v = &spec->shares[i];
+
+		printf(" /%s (%s%s)", v->path, v->source, v->readonly ? ", read-only" : "");
+	}
+	putchar('\n');
+	for (const char *const *word = virtiofsd_argv(spec); *word; word++) {
+		print_word(stdout, *word);
+		putchar(word[1] ? ' ' : '\n');
+	}
+}
+
 int plan_print(const struct vm_spec *spec, const struct config *cfg, struct qbx_err *err)
 {
 	char **argv = vm_argv(spec);
@@ -125,6 +140,8 @@ int plan_print(const struct vm_spec *spec, const struct config *cfg, struct qbx_
 	print_cgroup(spec);
 	if (spec->vhost_user)
 		print_daemon(spec);
+	if (spec->nshares > 0)
+		print_share(spec);
 	print_root(spec, spec->accel == ACCEL_KVM ? ", /dev/kvm, its kernel and initrd"
 						  : ", its kernel and initrd");
 	print_command(stdout, spec, spec->netns, (const char *const *)argv);

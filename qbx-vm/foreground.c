@@ -319,7 +319,7 @@ static void on_vm(void *arg)
 {
 	struct task *t = arg;
 
-	if (t->vm->qemu_gone || t->vm->helper_gone) {
+	if (t->vm->qemu_gone || t->vm->helper_gone || t->vm->share_gone) {
 		vm_why_gone(t->vm, &t->err);
 		over(t);
 	} else if (t->vm->signal) {

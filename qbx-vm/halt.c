@@ -189,33 +189,40 @@ json_t *vm_object_of(const struct box *box, int dirfd, struct qbx_err *err)
 	return j ? j : json_incref(json_object_get(box->doc, "vm"));
 }
 
-int halt_find(const struct box *box, int dirfd, struct proc_id *qemu, struct proc_id *helper,
-	      struct qbx_err *err)
+int halt_find(const struct box *box, int dirfd, struct procs *found, struct qbx_err *err)
 {
 	json_auto_t *vm = vm_object_of(box, dirfd, err);
-	json_t *h = json_object_get(vm, "helper");
+	json_t *helper = json_object_get(vm, "helper"), *share = json_object_get(vm, "virtiofsd");
 
-	memset(qemu, 0, sizeof(*qemu));
-	memset(helper, 0, sizeof(*helper));
+	memset(found, 0, sizeof(*found));
 	if (!vm)
 		return err->code ? err_wrap(err, "box %s", box->key) : 0;
-	if (json_object_get(vm, "pid") && proc_from_json(vm, qemu, err) < 0)
+	if (json_object_get(vm, "pid") && proc_from_json(vm, &found->qemu, err) < 0)
 		return err_wrap(err, "box %s: vm", box->key);
-	if (h && proc_from_json(h, helper, err) < 0)
+	if (helper && proc_from_json(helper, &found->helper, err) < 0)
 		return err_wrap(err, "box %s: vm.helper", box->key);
+	if (share && proc_from_json(share, &found->share, err) < 0)
+		return err_wrap(err, "box %s: vm.virtiofsd", box->key);
 	return 0;
+}
+
+int halt_helpers(const struct procs *found, struct qbx_err *err)
+{
+	if (found->helper.pid && halt_kill(&found->helper, err) < 0)
+		return -1;
+	return found->share.pid ? halt_kill(&found->share, err) : 0;
 }
 
 int halt_open(const struct config *cfg, const struct box *box, struct qbx_err *err)
 {
 	_cleanup_close_ int dirfd = box_dir_open(cfg, box, 0, err), pidfd = -1;
-	struct proc_id qemu, helper;
+	struct procs found;
 
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
-	if (dirfd >= 0 && halt_find(box, dirfd, &qemu, &helper, err) < 0)
+	if (dirfd >= 0 && halt_find(box, dirfd, &found, err) < 0)
 		return -1;
-	pidfd = dirfd >= 0 && qemu.pid ? proc_open(&qemu) : -1;
+	pidfd = dirfd >= 0 && found.qemu.pid ? proc_open(&found.qemu) : -1;
 	return pidfd < 0 ? err_code(err, EX_UNAVAILABLE, "its VM does not run") : take_fd(&dirfd);
 }
 
@@ -223,21 +230,21 @@ int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *er
 {
 	_cleanup_close_ int lock = -1;
 	_cleanup_close_ int dirfd = dir_enter(cfg, box, NULL, &lock, err);
-	struct box found = *box;
-	struct proc_id qemu, helper;
+	struct box known = *box;
+	struct procs found;
 	json_auto_t *doc = NULL;
 
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
 	err_forget(err);
-	if (halt_find(box, dirfd, &qemu, &helper, err) < 0)
+	if (halt_find(box, dirfd, &found, err) < 0)
 		return -1;
 	/* guest_open() wants to be told where the VM is, also when the caller does not know. */
 	doc = json_copy(box->doc);
 	json_object_set_new(doc, "vm", vm_object_of(box, dirfd, err));
-	found.doc = doc;
-	if (end_qemu(cfg, &found, dirfd, &qemu, err) < 0 ||
-	    (helper.pid && halt_kill(&helper, err) < 0) || hold_release(cfg, box, dirfd, err) < 0)
+	known.doc = doc;
+	if (end_qemu(cfg, &known, dirfd, &found.qemu, err) < 0 || halt_helpers(&found, err) < 0 ||
+	    hold_release(cfg, box, dirfd, err) < 0)
 		return err_wrap(err, "box %s", box->key);
 	return box_dir_remove(cfg, box, err);
 }

@@ -39,7 +39,7 @@ unsigned machine_slots(enum machine machine)
 bool machine_has_balloon(const struct vm_spec *spec)
 {
 	return spec->machine == MACHINE_Q35 ||
-	       spec->nlinks + spec->ndisks < machine_slots(spec->machine);
+	       spec->nlinks + spec->ndisks + (spec->nshares > 0) < machine_slots(spec->machine);
 }
 
 bool machine_plugs_vcpus(const struct vm_spec *spec)
@@ -97,7 +97,8 @@ static void add_processors(struct argv *a, const struct vm_spec *spec)
 /* A vhost-user device reads the guest's memory from another process. */
 static void add_memory(struct argv *a, const struct vm_spec *spec)
 {
-	const char *backend = spec->vhost_user ? "memfd,share=on" : "ram";
+	bool shared = spec->vhost_user || spec->nshares > 0;
+	const char *backend = shared ? "memfd,share=on" : "ram";
 
 	argv_add(a, "-m");
 	if (grows(spec))
@@ -111,7 +112,7 @@ static void add_memory(struct argv *a, const struct vm_spec *spec)
 	argv_add(a, "-object");
 	/* For private memory QEMU would look at the host's policy in /proc, which it cannot see. */
 	argv_add(a, "memory-backend-%s,id=more,size=%uM%s", backend,
-		 spec->memory_max_mib - spec->memory_mib, spec->vhost_user ? ",reserve=off" : "");
+		 spec->memory_max_mib - spec->memory_mib, shared ? ",reserve=off" : "");
 }
 
 void machine_argv(struct argv *a, const struct vm_spec *spec)

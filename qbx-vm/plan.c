@@ -68,6 +68,21 @@ int plan_find_qemu(char *path, const struct config *cfg, struct qbx_err *err)
 	return err_hint(err, "install it, or name it in QEMUBOX_QEMU_PATH");
 }
 
+int plan_find_virtiofsd(char *path, struct qbx_err *err)
+{
+	static const char *const places[] = { "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd" };
+
+	if (plan_find_program(path, "virtiofsd"))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, PATH_MAX, "%s", places[i]);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	err_code(err, EX_UNAVAILABLE, "virtiofsd is neither in PATH nor in /usr/libexec");
+	return err_hint(err, "install it: it carries directories of the host into a box");
+}
+
 /* Six pairs of hexadecimal digits: it becomes part of an option. */
 static bool mac_ok(const char *mac)
 {
@@ -161,6 +176,18 @@ static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 	return d->vmdk && !d->extents ? -1 : check_inodes(d, err);
 }
 
+static int plan_shares(struct vm_spec *spec, const json_t *volumes, struct qbx_err *err)
+{
+	for (size_t i = 0; i < json_array_size(volumes); i++) {
+		struct volume *v = &spec->shares[spec->nshares];
+
+		if (volume_read(volumes, i, v, err) < 0)
+			return -1;
+		spec->nshares += v->kind == VOLUME_SHARE;
+	}
+	return spec->nshares > 0 ? plan_find_virtiofsd(spec->virtiofsd, err) : 0;
+}
+
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 {
 	const json_t *net = json_object_get(doc, "net"), *fs = json_object_get(doc, "fs");
@@ -170,11 +197,15 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 
 	if (net && plan_links(spec, net, err) < 0)
 		return -1;
+	if (plan_shares(spec, json_object_get(fs, "volumes"), err) < 0)
+		return -1;
 	slots = machine_slots(spec->machine);
-	if (json_array_size(disks) > VM_DISKS_MAX || spec->nlinks + json_array_size(disks) > slots)
+	if (json_array_size(disks) > VM_DISKS_MAX ||
+	    spec->nlinks + json_array_size(disks) + (spec->nshares > 0) > slots)
 		return err_code(err, EX_UNAVAILABLE,
-				"%zu links and %zu disks, but the machine has slots for %u",
-				spec->nlinks, json_array_size(disks), slots);
+				"%zu links%s and %zu disks, but the machine has slots for %u",
+				spec->nlinks, spec->nshares > 0 ? ", virtiofsd" : "",
+				json_array_size(disks), slots);
 	json_array_foreach (disks, i, disk) {
 		if (plan_disk(&spec->disks[i], disk, err) < 0)
 			return -1;

@@ -14,6 +14,8 @@ json_t *vm_object(const struct vm *vm)
 		json_object_set_new(vsock, "cid", json_integer(spec->cid));
 	if (vm->helper.pid)
 		json_object_set_new(j, "helper", proc_to_json(&vm->helper));
+	if (vm->share.pid)
+		json_object_set_new(j, "virtiofsd", proc_to_json(&vm->share));
 	json_object_set_new(j, "accel", json_string(accel_name(spec->accel)));
 	json_object_set_new(j, "machine", json_string(machine_name(spec->machine)));
 	json_object_set_new(j, "vcpus", json_integer(spec->vcpus));

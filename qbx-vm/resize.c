@@ -74,11 +74,11 @@ static int lock(struct resize *r, struct qbx_err *err)
 static int check_runs(const struct resize *r, struct qbx_err *err)
 {
 	_cleanup_close_ int pidfd = -1;
-	struct proc_id qemu, helper;
+	struct procs found;
 
-	if (halt_find(&r->box, r->dirfd, &qemu, &helper, err) < 0)
+	if (halt_find(&r->box, r->dirfd, &found, err) < 0)
 		return -1;
-	pidfd = qemu.pid ? proc_open(&qemu) : -1;
+	pidfd = found.qemu.pid ? proc_open(&found.qemu) : -1;
 	return pidfd < 0 ? err_code(err, EX_UNAVAILABLE, "it does not run") : 0;
 }
 

@@ -16,9 +16,7 @@ static int end(struct vm *vm, int ret, struct qbx_err *err)
 {
 	struct qbx_err second = { 0 };
 
-	loop_remove(vm->qemu_watch);
-	loop_remove(vm->helper_watch);
-	vm->qemu_watch = vm->helper_watch = NULL;
+	vm_unwatch(vm);
 	if (halt_box(vm->cfg, vm->box, &second) == 0) {
 		phase_mark(&vm->phases, "stop");
 		return ret;

@@ -46,22 +46,22 @@ json_t *status_report(const struct config *cfg, const struct box *box, unsigned 
 {
 	_cleanup_close_ int dirfd = box_dir_open(cfg, box, 0, err), pidfd = -1;
 	json_auto_t *vm = NULL;
-	struct proc_id qemu, helper;
+	struct procs found;
 	json_t *report;
 
 	if (dirfd < 0 && err->sys != ENOENT)
 		return NULL;
 	err_forget(err);
-	if (halt_find(box, dirfd, &qemu, &helper, err) < 0)
+	if (halt_find(box, dirfd, &found, err) < 0)
 		return NULL;
-	pidfd = dirfd >= 0 && qemu.pid ? proc_open(&qemu) : -1;
+	pidfd = dirfd >= 0 && found.qemu.pid ? proc_open(&found.qemu) : -1;
 	report = json_pack("{s:s, s:s, s:s}", "id", box->id, "namespace", box->namespace, "state",
 			   pidfd >= 0 ? "running" : "stopped");
 	if (pidfd < 0)
 		return report;
 	vm = vm_object_of(box, dirfd, err);
-	json_object_set_new(report, "pid", json_integer(qemu.pid));
-	json_object_set_new(report, "up_s", uptime(&qemu));
+	json_object_set_new(report, "pid", json_integer(found.qemu.pid));
+	json_object_set_new(report, "up_s", uptime(&found.qemu));
 	describe(report, vm);
 	ask(dirfd, timeout_ms, report);
 	return report;

@@ -5,18 +5,22 @@
 #include "verbs.h"
 #include "vm.h"
 
+static void print_end(const char *what, const struct proc_id *id)
+{
+	if (id->pid)
+		printf("end %s, process %d started at %llu\n", what, (int)id->pid, id->start);
+}
+
 static int print_plan(const struct cli *cli, const struct box *box, struct qbx_err *err)
 {
-	struct proc_id qemu, helper;
 	_cleanup_close_ int dirfd = box_dir_open(&cli->cfg, box, 0, err);
+	struct procs found;
 
-	if ((dirfd < 0 && err->sys != ENOENT) || halt_find(box, dirfd, &qemu, &helper, err) < 0)
+	if ((dirfd < 0 && err->sys != ENOENT) || halt_find(box, dirfd, &found, err) < 0)
 		return -1;
-	if (qemu.pid)
-		printf("end QEMU, process %d started at %llu\n", (int)qemu.pid, qemu.start);
-	if (helper.pid)
-		printf("end vhost-device-vsock, process %d started at %llu\n", (int)helper.pid,
-		       helper.start);
+	print_end("QEMU", &found.qemu);
+	print_end("vhost-device-vsock", &found.helper);
+	print_end("virtiofsd", &found.share);
 	printf("rm -r %s/%s\n", cli->cfg.run_dir, box->key);
 	return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 }

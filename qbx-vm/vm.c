@@ -35,6 +35,31 @@ static void on_helper(void *arg, int status)
 	tell(vm);
 }
 
+/*
+ * It ends when QEMU does, and can be seen to have ended first: wait a moment for QEMU, whose end says
+ * more.
+ */
+static void on_share_rest(void *arg)
+{
+	struct vm *vm = arg;
+
+	vm->share_rest = NULL;
+	vm->share_gone = true;
+	tell(vm);
+}
+
+static void on_share(void *arg, int status)
+{
+	struct vm *vm = arg;
+	struct qbx_err err = { 0 };
+
+	(void)status;
+	vm->share_watch = NULL;
+	vm->share_rest = loop_add_timer(vm->loop, VM_GONE_MS, on_share_rest, vm, &err);
+	if (!vm->share_rest)
+		on_share_rest(vm);
+}
+
 int vm_watch_qemu(struct vm *vm, int pidfd, struct qbx_err *err)
 {
 	vm->qemu_watch = loop_add_child(vm->loop, pidfd, on_qemu, vm, err);
@@ -45,6 +70,21 @@ int vm_watch_helper(struct vm *vm, int pidfd, struct qbx_err *err)
 {
 	vm->helper_watch = loop_add_child(vm->loop, pidfd, on_helper, vm, err);
 	return vm->helper_watch ? 0 : -1;
+}
+
+int vm_watch_share(struct vm *vm, int pidfd, struct qbx_err *err)
+{
+	vm->share_watch = loop_add_child(vm->loop, pidfd, on_share, vm, err);
+	return vm->share_watch ? 0 : -1;
+}
+
+void vm_unwatch(struct vm *vm)
+{
+	struct watch **all[] = { &vm->qemu_watch, &vm->helper_watch, &vm->share_watch,
+				 &vm->share_rest };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		loop_remove(take_ptr(*all[i]));
 }
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
@@ -144,6 +184,10 @@ int vm_why_gone(const struct vm *vm, struct qbx_err *err)
 	char said[300];
 	struct end end;
 
+	tail_line(vm->dirfd, VM_FILE_SHARE_LOG, said, sizeof(said));
+	if (vm->share.pid && (said[0] || (!vm->qemu_gone && vm->share_gone)))
+		return err_code(err, EX_UNAVAILABLE, "virtiofsd ended: %s",
+				said[0] ? said : "it printed nothing");
 	if (!vm->qemu_gone) {
 		tail_line(vm->dirfd, VM_FILE_VSOCK_LOG, said, sizeof(said));
 		return err_code(err, EX_UNAVAILABLE, "vhost-device-vsock ended: %s",

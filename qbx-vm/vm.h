@@ -23,6 +23,7 @@
 #include "size.h"
 #include "sock.h"
 #include "vmdk.h"
+#include "volumes.h"
 
 #define VM_LINKS_MAX 4u
 #define VM_DISKS_MAX 16u
@@ -49,6 +50,8 @@
 #define VM_FILE_EVENTS "events.sock"
 #define VM_FILE_CONSOLE_OLD "console.log.1"
 #define VM_FILE_VSOCK_LOG "vsock.log"
+#define VM_FILE_SHARE_LOG "virtiofsd.log"
+#define VM_FILE_SHARE "virtiofsd.sock" /* while it is being connected */
 
 /* The daemon's directory, all that it can write to, and the files in it. */
 #define VM_DIR_VSOCK "vsock"
@@ -114,6 +117,9 @@ struct vm_spec {
 	size_t nlinks;
 	struct vm_disk disks[VM_DISKS_MAX];
 	size_t ndisks;
+	struct volume shares[VOLUMES_MAX]; /* borrow from the document */
+	size_t nshares;
+	char virtiofsd[PATH_MAX]; /* with shares */
 	/* Confinement on the host. */
 	unsigned relaxed;      /* enum confine_part, or-ed */
 	unsigned uid;	       /* known when it is claimed; 0 if that is relaxed */
@@ -134,11 +140,13 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err) _
 /*
  * plan_find_program() - look for a program in PATH
  * plan_find_qemu() - where the configuration says, else in share_dir, else in PATH
+ * plan_find_virtiofsd() - in PATH, else where distributions have it
  * plan_find_guest() - kernel and initrd in share_dir, readable
  * Each path has PATH_MAX bytes. Return: true, or 0; false, or -1 with @err.
  */
 bool plan_find_program(char *found, const char *name) _must_check_;
 int plan_find_qemu(char *path, const struct config *cfg, struct qbx_err *err) _must_check_;
+int plan_find_virtiofsd(char *path, struct qbx_err *err) _must_check_;
 int plan_find_guest(char *kernel, char *initrd, const struct config *cfg,
 		    struct qbx_err *err) _must_check_;
 
@@ -190,10 +198,10 @@ int hold_release(const struct config *cfg, const struct box *box, int dirfd,
 /** machine_bus() - how the names of its virtio devices end: "device" or "pci". */
 const char *machine_bus(const struct vm_spec *spec);
 
-/** machine_slots() - how many links and disks it has room for. */
+/** machine_slots() - how many links and disks it has room for; all shares together take one. */
 unsigned machine_slots(enum machine machine);
 
-/** machine_has_balloon() - microvm has one only where links and disks leave a slot. */
+/** machine_has_balloon() - microvm has one only where links, disks and shares leave a slot. */
 bool machine_has_balloon(const struct vm_spec *spec);
 
 /**
@@ -241,6 +249,12 @@ int vm_disk_fd(const struct vm_spec *spec, size_t disk);
 /** vm_link_queues() - how many descriptors of its TAP a link has. */
 unsigned vm_link_queues(const struct vm_link *link);
 
+/** vm_share_fd() - the number of virtiofsd's connection, where there is one; else of the end. */
+int vm_share_fd(const struct vm_spec *spec);
+
+/** vm_fds() - how many numbers of descriptors there are. */
+int vm_fds(const struct vm_spec *spec);
+
 /** vm_cmdline() - the guest kernel's command line. Return: 0, or -1 if @size is too small. */
 int vm_cmdline(const struct vm_spec *spec, char *buf, size_t size) _must_check_;
 
@@ -249,6 +263,11 @@ char **vm_argv(const struct vm_spec *spec) _must_check_;
 
 /** vsock_argv() - vhost-device-vsock's, to be run in VM_DIR_VSOCK. */
 const char *const *vsock_argv(void);
+
+/** virtiofsd_argv() - virtiofsd's, which listens on VM_FD_LISTEN; valid until the next call. */
+const char *const *virtiofsd_argv(const struct vm_spec *spec);
+
+#define VM_FD_LISTEN 3
 
 void strv_free(char **v);
 
@@ -345,11 +364,12 @@ struct vm {
 	int dirfd;
 	bool made_dir;
 	bool die_with_us;
-	int monitor;		     /* QEMU's end of a socket pair, until it runs; -1: none */
-	int pidfd;		     /* QEMU's, where it is not our child; else -1 */
-	struct proc_id qemu, helper; /* pid 0: not there */
-	struct watch *qemu_watch, *helper_watch, *signals;
-	bool qemu_gone, helper_gone;
+	int monitor; /* QEMU's end of a socket pair, until it runs; -1: none */
+	int pidfd;   /* QEMU's, where it is not our child; else -1 */
+	struct proc_id qemu, helper, share; /* pid 0: not there */
+	struct watch *qemu_watch, *helper_watch, *share_watch, *signals;
+	struct watch *share_rest; /* it has ended: QEMU may have been first */
+	bool qemu_gone, helper_gone, share_gone;
 	int qemu_status; /* as proc_exit_status() gives it; -1: it is not our child */
 	int signal;	 /* the last one that came, or 0 */
 	struct hello hello;
@@ -373,9 +393,16 @@ int vm_attach(struct vm *vm, const struct cli *cli, struct box *box,
 /** vm_release() - forget it; the processes and files are left as they are. */
 void vm_release(struct vm *vm);
 
-/** vm_watch_qemu(), vm_watch_helper() - notice the end of the process; @pidfd is taken over. */
+/**
+ * vm_watch_qemu(), vm_watch_helper(), vm_watch_share() - notice the end of the process
+ * @pidfd: taken over
+ */
 int vm_watch_qemu(struct vm *vm, int pidfd, struct qbx_err *err) _must_check_;
 int vm_watch_helper(struct vm *vm, int pidfd, struct qbx_err *err) _must_check_;
+int vm_watch_share(struct vm *vm, int pidfd, struct qbx_err *err) _must_check_;
+
+/** vm_unwatch() - their end is no news any more. */
+void vm_unwatch(struct vm *vm);
 
 /** vm_why_gone() - say in @err what ended QEMU or its helper, in their own words. Return: -1. */
 int vm_why_gone(const struct vm *vm, struct qbx_err *err);
@@ -428,12 +455,20 @@ int halt_kill(const struct proc_id *id, struct qbx_err *err) _must_check_;
 /** halt_box() - end the VM of a box, gently first: from the document or its directory alone. */
 int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *err) _must_check_;
 
+/* The processes of a box; pid 0 where there is none. */
+struct procs {
+	struct proc_id qemu, helper, share;
+};
+
 /**
- * halt_find() - the processes of a box, from vm.json, else the document; pid 0 where there is none
+ * halt_find() - the processes of a box, from vm.json, else the document
  * @dirfd: the box's directory, or -1
  */
-int halt_find(const struct box *box, int dirfd, struct proc_id *qemu, struct proc_id *helper,
+int halt_find(const struct box *box, int dirfd, struct procs *found,
 	      struct qbx_err *err) _must_check_;
+
+/** halt_helpers() - end those that serve QEMU. */
+int halt_helpers(const struct procs *found, struct qbx_err *err) _must_check_;
 
 /**
  * vm_object_of() - the "vm" object of vm.json, which is newer than any document, else of the document

@@ -52,7 +52,7 @@ teardown() {
 # All that a box might leave: processes, namespaces, links, mounts, sockets, addresses, state.
 things() {
 	# shellcheck disable=SC2009 # pgrep has no mind for several names
-	ps -eo comm= | grep -E 'qemu|shim|vhost|qbx|crun' | sort || :
+	ps -eo comm= | grep -E 'qemu|shim|vhost|virtiofsd|qbx|crun' | sort || :
 	ip netns list
 	ip -o link show | sed 's/^[0-9]*: \([^@:]*\).*/\1/' | sort
 	cut -d' ' -f5 /proc/self/mountinfo | sort

@@ -32,7 +32,7 @@ setup() {
 
 # No process, file, claim or cgroup of a box may be left.
 teardown() {
-	left=$(pgrep -a 'qemu|vhost-device' || :; ls -A /run/qemubox 2> /dev/null || :
+	left=$(pgrep -a 'qemu|vhost-device|virtiofsd' || :; ls -A /run/qemubox 2> /dev/null || :
 		ls -d /sys/fs/cgroup/qemubox 2> /dev/null || :)
 	for box in one two; do qbx-vm stop --box "$D/$box.json" > /dev/null; done
 	[ -z "$left" ] || { echo "left behind: $left"; false; }
@@ -139,6 +139,53 @@ descriptors() {
 		/run/qemubox/default--one/vsock.log
 		socket
 	END
+	stop one
+}
+
+# bats test_tags=kvm
+@test "virtiofsd has the volumes as its root and what it takes to act for files' owners, and no more" {
+	mkdir -p "$T/rw" "$T/ro"
+	jq --arg t "$T" --argjson dev "$(stat -c %d "$T")" '.fs.volumes = [["rw", false], ["ro", true] | {kind: "share", mount: 0, destination: "/x",
+		source: "\($t)/\(.[0])", readonly: .[1], recursive: true,
+		dev: $dev, ino: 0}]' "$D/one.json" > "$T/stale.json"
+	run -69 qbx-vm start --box "$T/stale.json"
+	[[ $output == *"$T/rw is not what it was"* ]]
+	jq --argjson rw "$(stat -c %i "$T/rw")" --argjson ro "$(stat -c %i "$T/ro")" \
+		'.fs.volumes[0].ino = $rw | .fs.volumes[1].ino = $ro' "$T/stale.json" > "$T/box.json"
+	qbx-vm start --box "$T/box.json" > "$T/one"
+	first=$(jq .vm.virtiofsd.pid "$T/one")
+	pid=$(pgrep -P "$first")
+	for each in $first $pid; do
+		[ "$(ls -A "/proc/$each/root")" = $'0\n1' ]
+		diff <(cut -d' ' -f5,6 "/proc/$each/mountinfo") - <<- END
+			/ ro,nosuid,nodev,noexec,relatime
+			/0 rw,nosuid,nodev,noexec,relatime
+			/1 ro,nosuid,nodev,noexec,relatime
+		END
+		[ "$(tr '\0' '\n' < "/proc/$each/environ" | cut -d= -f1)" = PATH ]
+		[ "$(status_of "$each" NoNewPrivs)" = 1 ]
+		[ "$(status_of "$each" Groups)" = '' ]
+		for set in CapInh CapBnd CapAmb; do [ "$(status_of "$each" $set)" = 0000000000000000 ]; done
+		[ "$(stat -Lc %i "/proc/$each/ns/net")" != "$(stat -Lc %i /proc/self/ns/net)" ]
+		[ -z "$(nsenter -t "$each" --net ip -o link show up)" ]
+		grep -q '^Max core file size  *0  *0 ' "/proc/$each/limits"
+	done
+	# The first waits for the other, which the guest speaks to: chown, dac_override, fowner, fsetid, set[ug]id.
+	[ "$(status_of "$first" CapPrm)" = 0000000000000000 ]
+	[ "$(status_of "$pid" CapPrm) $(status_of "$pid" CapEff)" = '00000000000000db 00000000000000db' ]
+	[ "$(status_of "$pid" Seccomp)" = 2 ]
+	[ "$(status_of "$pid" NSpid | wc -w)" -eq $(($(status_of "$first" NSpid | wc -w) + 1)) ]
+	diff <(descriptors "$pid" | grep -v '^anon_inode') - <<- END
+		/
+		/$pid/mountinfo
+		/dev/null
+		/memfd:memory-backend-memfd
+		/run/qemubox/default--one/virtiofsd.log
+		socket
+	END
+	# It is not the guest that waits for an answer for ever: whoever ends it, ends the VM's use of it.
+	kill -KILL "$first"
+	timeout 10 tail --pid="$pid" -f /dev/null
 	stop one
 }
 

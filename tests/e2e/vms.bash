@@ -25,7 +25,7 @@ setup() {
 
 # No process and no file of a box may be left.
 teardown() {
-	left=$(pgrep -a 'qemu|vhost-device' || :; ls -A /run/qemubox 2> /dev/null || :)
+	left=$(pgrep -a 'qemu|vhost-device|virtiofsd' || :; ls -A /run/qemubox 2> /dev/null || :)
 	qbx-vm stop < "$BOX" > /dev/null # so that the next test can say something
 	[ -z "$left" ] || { echo "left behind: $left"; false; }
 }

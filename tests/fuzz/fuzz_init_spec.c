@@ -23,7 +23,9 @@ static void check_update(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_(spec_free) struct spec s = { .id = "box", .rootfs = "/run/qbx/box/rootfs" };
+	_cleanup_(spec_free) struct spec s = { .id = "box",
+					       .bundle = "/run/qbx/box",
+					       .rootfs = "/run/qbx/box/rootfs" };
 	struct qbx_err err = { 0 };
 	struct qbx_err refused = { 0 };
 	json_auto_t *process = NULL;

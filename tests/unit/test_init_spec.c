@@ -17,6 +17,7 @@ static int adapt(struct spec *s, const char *text, struct qbx_err *err)
 	memset(s, 0, sizeof(*s));
 	memset(err, 0, sizeof(*err));
 	s->id = "box";
+	s->bundle = "/run/qbx/box";
 	s->rootfs = "/run/qbx/box/rootfs";
 	return spec_adapt(s, text, strlen(text), err);
 }
@@ -130,6 +131,31 @@ static void refuses_what_only_the_host_has(void **state)
 		     "sda1\"}]"),
 		"ext4 of /dev/sda1");
 	refuses(WITH("\"mounts\":[{\"destination\":\"/d\",\"source\":\"/x\"}]"), "mount on /d");
+}
+
+static void volumes_are_bound_from_the_bundle(void **state)
+{
+	static const char *const no[] = { "volumes/0/../..", "volumes/", "../volumes/0", "rootfs" };
+	struct spec s;
+	json_t *mounts;
+
+	(void)state;
+	accepts(&s, WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":"
+			 "\"volumes/12\",\"options\":[\"rbind\",\"ro\"]}]"));
+	mounts = json_object_get(s.json, "mounts");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(mounts, 0), "source")),
+			    "/run/qbx/box/volumes/12");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(mounts, 0), "options")), 2);
+	spec_free(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			 WITH("\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":"
+			      "\"%s\"}]"),
+			 no[i]);
+		refuses(text, "mount on /d");
+	}
 }
 
 static void drops_hooks_that_are_none(void **state)
@@ -312,7 +338,7 @@ static void has_the_terminal_of_the_request(void **state)
 				   "\"consoleSize\":{\"width\":%d,\"height\":5}}," LINUX "}";
 	static const int widths[] = { -1, 65536 };
 	char buf[512];
-	struct spec s = { .id = "box", .rootfs = "/r", .terminal = true };
+	struct spec s = { .id = "box", .bundle = "/b", .rootfs = "/r", .terminal = true };
 	struct qbx_err err = { 0 };
 	json_t *process;
 
@@ -415,6 +441,7 @@ int main(void)
 		cmocka_unit_test(an_update_is_resources_alone),
 		cmocka_unit_test(keeps_what_the_guest_can_do),
 		cmocka_unit_test(refuses_what_only_the_host_has),
+		cmocka_unit_test(volumes_are_bound_from_the_bundle),
 		cmocka_unit_test(drops_hooks_that_are_none),
 		cmocka_unit_test(has_the_devices_of_a_guest),
 		cmocka_unit_test(drops_limits_on_what_is_not_here),

@@ -319,6 +319,32 @@ static void a_document_becomes_links_and_disks(void **state)
 	plan_free(&s);
 }
 
+static void shares_are_one_device_and_have_the_memory_shared(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.vhost_user = false;
+	s.ndisks = 5;
+	for (size_t i = 0; i < s.ndisks; i++)
+		s.disks[i] = (struct vm_disk){ .serial = "d", .path = "/d" };
+	has(&s, "vhost-user-fs", false);
+	has(&s, "memory-backend-ram", true);
+	has(&s, "virtio-balloon", true);
+	assert_int_equal(vm_fds(&s), vm_share_fd(&s));
+	s.nshares = 2;
+	assert_int_equal(vm_share_fd(&s), VM_FD_FIRST + 5);
+	assert_int_equal(vm_fds(&s), VM_FD_FIRST + 6);
+	has(&s,
+	    " -chardev socket,id=volumes,fd=13 -device "
+	    "vhost-user-fs-device,chardev=volumes,tag=volumes,",
+	    true);
+	has(&s, "memory-backend-memfd,share=on", true);
+	has(&s, "virtio-balloon", false); /* its slot is taken */
+	s.machine = MACHINE_Q35;
+	has(&s, " -device vhost-user-fs-pci,", true);
+}
+
 static void bad_devices_are_refused_by_name(void **state)
 {
 	static const struct {
@@ -346,6 +372,7 @@ static void bad_devices_are_refused_by_name(void **state)
 		  "disk description /dev/null: no extent" },
 		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 6" },
 		{ "{\"fs\":{\"disks\":[7]}}", "fs.disks" },
+		{ "{\"fs\":{\"volumes\":[7]}}", "fs.volumes" },
 	};
 
 	(void)state;
@@ -378,6 +405,7 @@ int main(void)
 		cmocka_unit_test(relaxing_seccomp_leaves_the_sandbox_out),
 		cmocka_unit_test(debug_adds_a_console_for_the_first_moments),
 		cmocka_unit_test(a_document_becomes_links_and_disks),
+		cmocka_unit_test(shares_are_one_device_and_have_the_memory_shared),
 		cmocka_unit_test(bad_devices_are_refused_by_name),
 	};
 

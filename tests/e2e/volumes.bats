@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Files of the host in a box, through containerd.
+# shellcheck disable=SC2016,SC2154 # for the shell in the container; boxes.bash and tasks.bash set them
+
+bats_require_minimum_version 1.5.0
+
+load boxes
+load tasks
+
+# volume SOURCE DESTINATION OPTION... — an option of ctr
+volume() {
+	local IFS=:
+	echo "--mount=type=bind,src=$1,dst=$2,options=${*:3}"
+}
+
+# fs ID: that key of the box's document
+fs() {
+	jq -c .fs "/run/qemubox/default--$1/box.json"
+}
+
+# refused TEXT OPTION... — the box is, with that in the message
+refused() {
+	local text=$1
+	shift
+	run ! box "$@" refused true
+	[[ $output == *"$text"* ]] || { echo "$output"; false; }
+	ctr container rm refused 2> /dev/null || :
+}
+
+# bats test_tags=kvm
+@test "directories: what one side does the other sees, with owners, modes, links and attributes" {
+	mkdir -p rw/sub ro
+	echo secret > ro/key
+	echo before > rw/seen
+	install -m 4750 -o 1001 -g 1002 /dev/null rw/theirs
+	ln -s /etc/hostname rw/outside
+	ln rw/seen rw/again
+	setfattr -n user.host -v here rw/seen
+	up "$(volume "$PWD/rw" /data rbind rw)" "$(volume "$PWD/ro" /ro rbind ro)" both
+	[ "$(fs both | jq -r '[.volumes[] | "\(.kind) \(.destination) \(.readonly)"] | join(",")')" = \
+		'share /data false,share /ro true' ]
+
+	# the host's, seen from within
+	ex both look sh -ec 'cd /data; cat seen /ro/key; stat -c "%a %u:%g" theirs; readlink outside
+		busybox getfattr -n user.host seen | grep user; stat -c %h seen; [ $(stat -c %i seen) = $(stat -c %i again) ]; cat outside' > said
+	diff - said <<- END
+		before
+		secret
+		4750 1001:1002
+		/etc/hostname
+		user.host="here"
+		2
+		$(ex both name cat /etc/hostname)
+	END
+
+	# the container's, seen from here
+	ex both make sh -ec 'cd /data; echo within > new; chown 1234:4321 new; chmod 640 new; ln new hard
+		ln -s ../../../etc/shadow soft; mkfifo pipe; mkdir -m 1777 dir; echo > dir/x; touch -d @1000000000 new
+		cp --preserve=xattr seen dir/copy; mv seen moved; rm again; : > sub/empty; truncate -s 1G sub/sparse'
+	[ "$(stat -c '%a %u:%g %h %Y' rw/new)" = '640 1234:4321 2 1000000000' ]
+	[ rw/new -ef rw/hard ]
+	[ "$(cat rw/new)" = within ]
+	[ "$(readlink rw/soft)" = ../../../etc/shadow ]
+	[ -p rw/pipe ]
+	[ "$(stat -c %a rw/dir)" = 1777 ]
+	[ "$(getfattr --only-values -n user.host rw/dir/copy)" = here ]
+	[ ! -e rw/seen ] && [ ! -e rw/again ]
+	[ "$(stat -c '%s %b' rw/sub/sparse)" = '1073741824 0' ]
+
+	# and later, without a remount
+	echo after > rw/moved
+	mkdir rw/later && echo more > rw/later/file
+	[ "$(ex both later cat /data/moved /data/later/file)" = $'after\nmore' ]
+	down both
+}
+
+@test "read-only is enforced by the host, whatever a privileged container does" {
+	mkdir ro rw
+	echo secret > ro/key
+	up --privileged "$(volume "$PWD/ro" /ro rbind ro)" "$(volume "$PWD/rw" /rw bind)" tough
+	run ! ex tough write sh -c 'mount -o remount,rw,bind /ro; mount | grep "on /ro .*(rw"; echo x > /ro/new'
+	[[ $output == *'on /ro type virtiofs (rw'* ]] # the guest let it
+	[[ $output == *'Read-only file system'* ]]    # and the host did not
+	for what in 'rm /ro/key' 'chmod 777 /ro/key' 'chown 1 /ro/key' 'mv /ro/key /ro/k' 'touch /ro/key' 'mkdir /ro/d' \
+		'ln /ro/key /ro/l' 'truncate -s 0 /ro/key'; do
+		run ! ex tough "e$RANDOM" sh -c "$what"
+	done
+	# A device node would count on the host.
+	run ! ex tough node mknod /rw/disk b 8 0
+	diff <(find ro rw) <(printf '%s\n' ro ro/key rw)
+	[ "$(stat -c %a:%u ro/key)" = 644:0 ]
+	[ "$(cat ro/key)" = secret ]
+	down tough
+}
+
+@test "a box whose virtiofsd ends is ended, with the reason" {
+	mkdir data
+	up "$(volume "$PWD/data" /data rbind rw)" orphan
+	SECONDS=0
+	kill -KILL "$(jq .virtiofsd.pid /run/qemubox/default--orphan/vm.json)"
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 137 ]
+	[ "$SECONDS" -lt 20 ]
+	[ "$(jq -r .end.reason /var/log/qemubox/default--orphan.json)" = volumes ]
+	logged 'virtiofsd, which it has its volumes from, ended'
+}

@@ -15,6 +15,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 
+#include "files.h"
 #include "fs.h"
 #include "json.h"
 #include "volumes.h"
@@ -101,6 +102,13 @@ static bool is_kernel(int fd)
 	return false;
 }
 
+/* Those that the guest's own would stand for: what a container writes to them concerns nobody else. */
+static bool is_of_the_box(const char *destination)
+{
+	return !strcmp(destination, "/etc/hosts") || !strcmp(destination, "/etc/hostname") ||
+	       !strcmp(destination, "/etc/resolv.conf");
+}
+
 static int refuse(const struct bind *b, const char *why, const char *hint, struct qbx_err *err)
 {
 	err_code(err, EX_DATAERR, "mount on %.200s: %.300s is %s", b->destination, b->source, why);
@@ -119,7 +127,10 @@ static int judge(const struct bind *b, int fd, const struct stat *st, enum volum
 	if (is_kernel(fd))
 		return refuse(b, "of the host's kernel",
 			      "a box has its own: mount proc, sysfs or cgroup there", err);
-	*kind = VOLUME_SHARE;
+	*kind = S_ISREG(st->st_mode) && st->st_size <= (off_t)FILES_CONTENT_MAX &&
+				(b->readonly || is_of_the_box(b->destination))
+			? VOLUME_FILE
+			: VOLUME_SHARE;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "etc.h"
 #include "exec.h"
+#include "files.h"
 #include "io.h"
 #include "log.h"
 #include "oom.h"
@@ -318,6 +319,8 @@ static int prepare(struct container *c, const Qemubox__Task__CreateRequest *r, s
 		return err_sys(err, errno, "create directory %s", c->dir);
 	/* First of all, so that the streams of a Create that fails do not stay parked. */
 	rc = process_open_io(&c->init, names, r->terminal ? c->dir : NULL, fds, err);
+	if (rc == 0)
+		rc = files_take(c->id, c->dir, err);
 	if (rc == 0)
 		rc = rootfs_mount(c->dir, r->rootfs, r->n_rootfs, err);
 	if (rc == 0)

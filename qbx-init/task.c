@@ -9,6 +9,7 @@
 #include "container.h"
 #include "cpus.h"
 #include "exec.h"
+#include "files.h"
 #include "guest.pb-c.h"
 #include "metrics.h"
 #include "network.h"
@@ -353,6 +354,7 @@ const struct ttrpc_method task_methods[] = {
 	GUEST("AwaitOom", await_oom_request, oom_handle),
 	GUEST("Stats", stats_request, stats_handle),
 	GUEST("SetNetwork", set_network_request, network_handle),
+	GUEST("WriteFile", write_file_request, files_handle),
 	GUEST("SetCpus", set_cpus_request, cpus_handle),
 	{ NULL, NULL, NULL, NULL },
 };

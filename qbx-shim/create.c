@@ -8,6 +8,7 @@
 #include "bundle.h"
 #include "container.h"
 #include "events.h"
+#include "files.h"
 #include "io.h"
 #include "log.h"
 #include "task.h"
@@ -108,12 +109,30 @@ static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMes
 	malloc_trim(0); /* the documents of the way here were the most that it ever needs */
 }
 
+/* All that the guest needs is there. */
+static void on_files(void *arg, enum ttrpc_code code, const char *message)
+{
+	struct container *c = arg;
+	json_t *fs = json_object_get(c->sandbox->box.doc, "fs");
+	struct process *p = &c->init;
+	struct task_io io = process_task_io(p);
+	struct qbx_err own = { .stage = "guest" };
+
+	if (code != TTRPC_OK || c->failed)
+		on_guest_created(c, code, NULL, message);
+	else if (volumes_place_text(&p->spec, &p->spec_len, json_object_get(fs, "volumes"), &own) <
+			 0 ||
+		 task_create(c->sandbox->control, c->id, p->spec, p->spec_len,
+			     json_object_get(fs, "mounts"), &io, on_guest_created, c, &own) < 0)
+		container_abort(c, &own);
+}
+
 static void on_stdio(void *arg, const struct qbx_err *err)
 {
 	struct process *p = arg;
 	struct container *c = p->container;
-	json_t *fs = json_object_get(c->sandbox->box.doc, "fs");
-	struct task_io io = process_task_io(p);
+	struct sandbox *s = c->sandbox;
+	json_t *fs = json_object_get(s->box.doc, "fs");
 	struct qbx_err own = { .stage = "guest" };
 
 	if (err) {
@@ -121,13 +140,12 @@ static void on_stdio(void *arg, const struct qbx_err *err)
 		container_abort(c, &own);
 		return;
 	}
-	sandbox_time(c->sandbox, "stdio", p->mark);
+	sandbox_time(s, "stdio", p->mark);
 	p->mark = io_now_us();
-	if (!c->sandbox->control) /* just gone: the sandbox is about to say so */
+	if (!s->control) /* just gone: the sandbox is about to say so */
 		return;
-	if (volumes_place_text(&p->spec, &p->spec_len, json_object_get(fs, "volumes"), &own) < 0 ||
-	    task_create(c->sandbox->control, c->id, p->spec, p->spec_len,
-			json_object_get(fs, "mounts"), &io, on_guest_created, c, &own) < 0)
+	s->files = files_new(s->shim->loop, json_object_get(fs, "volumes"), c->id, &own);
+	if (!s->files || files_send(s->files, s->control, on_files, c, &own) < 0)
 		container_abort(c, &own);
 }
 

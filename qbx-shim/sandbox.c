@@ -9,6 +9,7 @@
 
 #include "console.h"
 #include "end.h"
+#include "files.h"
 #include "heartbeat.h"
 #include "io.h"
 #include "json.h"
@@ -70,6 +71,7 @@ void sandbox_forget_vm(struct sandbox *s)
 	heartbeat_free(take_ptr(s->heartbeat));
 	guest_dial_cancel(take_ptr(s->dial));
 	ttrpc_free(take_ptr(s->control));
+	files_free(take_ptr(s->files));
 	monitor_free(take_ptr(s->monitor));
 	console_free(take_ptr(s->console));
 	scale_free(take_ptr(s->scale));
@@ -164,6 +166,7 @@ static void on_control_closed(void *arg, struct ttrpc_conn *conn)
 	(void)conn;
 	s->control = NULL;
 	heartbeat_free(take_ptr(s->heartbeat)); /* it pings over that */
+	files_free(take_ptr(s->files));
 	sandbox_suspect(s, "it closed its control connection");
 }
 

@@ -74,6 +74,7 @@ struct sandbox {
 	struct monitor *monitor; /* while QEMU starts and runs */
 	int virtiofsd;		 /* a pidfd, while it runs and the VM has shares */
 	struct watch *virtiofsd_watch;
+	struct files *files;		 /* from UP on */
 	bool volumes_gone;		 /* it has ended */
 	struct console *console;	 /* while QEMU runs */
 	struct heartbeat *heartbeat;	 /* while UP */

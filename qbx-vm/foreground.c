@@ -17,6 +17,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "files.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -43,6 +44,7 @@ struct task {
 	struct guest guest;
 	struct dial *dial;
 	struct ttrpc_conn *conn;
+	struct files *files; /* while the connection stands */
 	struct channel channel[TASK_STREAMS];
 	unsigned dialling;
 	uint32_t stream;  /* the guest's number of the first channel; the others follow */
@@ -292,6 +294,30 @@ static void create(struct task *t)
 		over(t);
 }
 
+static void on_files(void *arg, enum ttrpc_code code, const char *message)
+{
+	struct task *t = arg;
+
+	if (code != TTRPC_OK)
+		fail_rpc(t, code, "send the files", message);
+	else
+		create(t);
+}
+
+/* A container has files that are sent first. */
+static void begin(struct task *t)
+{
+	const json_t *fs = json_object_get(t->vm->box->doc, "fs");
+
+	if (t->exec_id[0]) {
+		create(t);
+		return;
+	}
+	t->files = files_new(t->vm->loop, json_object_get(fs, "volumes"), t->vm->box->id, &t->err);
+	if (!t->files || files_send(t->files, t->conn, on_files, t, &t->err) < 0)
+		over(t);
+}
+
 /*
  * Before Start there is nobody to pass it to; after the exit it means: do not wait for the output.
  * The container's first process is a PID 1, which ignores what it has no handler for: insisting
@@ -335,6 +361,7 @@ static void on_closed(void *arg, struct ttrpc_conn *conn)
 
 	(void)conn;
 	t->conn = NULL;
+	files_free(take_ptr(t->files));
 }
 
 static void on_dialled(struct task *t, const struct qbx_err *err)
@@ -344,7 +371,7 @@ static void on_dialled(struct task *t, const struct qbx_err *err)
 	if (t->err.code)
 		over(t);
 	else if (--t->dialling == 0)
-		create(t);
+		begin(t);
 }
 
 static void on_control(void *arg, int fd, const struct qbx_err *err)
@@ -397,6 +424,7 @@ static int dial_all(struct task *t, struct qbx_err *err)
 static void task_free(struct task *t)
 {
 	ttrpc_free(take_ptr(t->conn));
+	files_free(t->files);
 	guest_dial_cancel(t->dial);
 	for (int i = 0; i < TASK_STREAMS; i++) {
 		guest_dial_cancel(t->channel[i].dial);

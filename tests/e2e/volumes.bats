@@ -94,6 +94,77 @@ refused() {
 	down tough
 }
 
+# becomes ID FILE TEXT — within 20 seconds, in that box
+becomes() {
+	ex "$1" "wait$RANDOM" timeout 20 sh -c 'until [ "$(cat "$1")" = "$2" ]; do sleep 0.1; done' sh "$2" "$3" ||
+		{ ex "$1" "fail$RANDOM" cat "$2"; false; }
+}
+
+# bats test_tags=kvm
+@test "single files are sent, and sent again when the host's are replaced or written to" {
+	mkdir -p cm/..1 elsewhere
+	echo one > cm/..1/key
+	ln -s ..1 cm/..data
+	ln -s ..data/key cm/key
+	echo 'nameserver 192.0.2.1' > elsewhere/stub
+	ln -s elsewhere/stub resolv.conf
+	echo token-1 > token
+	echo written > written
+	install -m 400 -o 1234 -g 4321 /dev/null secret
+	echo 'my secret' > secret
+	up --privileged "$(volume "$PWD/cm/key" /cm/key rbind ro)" "$(volume "$PWD/cm" /all rbind ro)" \
+		"$(volume "$PWD/resolv.conf" /etc/resolv.conf rbind rw)" "$(volume "$PWD/token" /run/token bind ro)" \
+		"$(volume "$PWD/written" /written bind ro)" "$(volume "$PWD/secret" /secret bind ro)" files
+	[ "$(fs files | jq -r '[.volumes[].kind] | join(" ")')" = 'file share file file file file' ]
+	ex files look sh -ec 'cat /cm/key /all/key /etc/resolv.conf /run/token /written /secret
+		stat -c "%a %u:%g" /secret' > said
+	diff - said <<- END
+		one
+		one
+		nameserver 192.0.2.1
+		token-1
+		written
+		my secret
+		400 1234:4321
+	END
+	# What is secret is nowhere but there.
+	run ! grep -rl 'my secret' /run/qemubox /var/log/qemubox
+	# Read-only is read-only; what is to be written to in the box is, and stays there.
+	run ! ex files write sh -c 'echo x > /secret'
+	ex files resolv sh -c 'echo "# mine" >> /etc/resolv.conf'
+	[ "$(cat elsewhere/stub)" = 'nameserver 192.0.2.1' ]
+
+	# The swap that a kubelet makes: both the single file and the directory follow.
+	mkdir cm/..2
+	echo two > cm/..2/key
+	ln -s ..2 cm/..tmp
+	mv -T cm/..tmp cm/..data
+	rm -r cm/..1
+	becomes files /cm/key two
+	becomes files /all/key two
+	# replaced, in its own directory and where a symlink leads
+	echo token-2 > new && mv new token
+	becomes files /run/token token-2
+	echo 'nameserver 192.0.2.2' > elsewhere/new && mv elsewhere/new elsewhere/stub
+	becomes files /etc/resolv.conf 'nameserver 192.0.2.2'
+	# written to, longer and shorter, by who has it open all the time
+	exec 7<> written
+	for text in longer-than-before short; do
+		echo $text > written
+		becomes files /written $text
+	done
+	exec 7>&-
+	chmod 444 secret
+	ex files mode timeout 20 sh -c 'until [ "$(stat -c %a /secret)" = 444 ]; do sleep 0.1; done'
+	# A symlink that leads out of there later is not followed.
+	ln -sf /etc/shadow new && mv new token
+	echo last > new && mv new written
+	becomes files /written last
+	[ "$(ex files token cat /run/token)" = token-2 ]
+	logged 'volume /run/token: '
+	down files
+}
+
 @test "a box whose virtiofsd ends is ended, with the reason" {
 	mkdir data
 	up "$(volume "$PWD/data" /data rbind rw)" orphan

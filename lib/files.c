@@ -260,7 +260,7 @@ static int update(struct file *f, struct qbx_err *err)
 {
 	char digest[SHA256_HEX_LEN + 1];
 	_cleanup_free_ char *text = NULL;
-	struct stat st;
+	struct stat st = { 0 };
 	_cleanup_close_ int fd = open_file(f, &st, err);
 	size_t len;
 

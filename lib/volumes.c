@@ -51,7 +51,7 @@ int volume_read(const json_t *volumes, size_t index, struct volume *v, struct qb
 	const char *kind;
 	json_error_t je;
 
-	memset(v, 0, sizeof(*v));
+	*v = (struct volume){ .source = "", .destination = "" };
 	if (json_array_size(volumes) > VOLUMES_MAX)
 		return err_code(err, EX_DATAERR, "fs.volumes: %zu volumes, at most %u",
 				json_array_size(volumes), VOLUMES_MAX);

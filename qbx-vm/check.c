@@ -22,6 +22,7 @@ static const struct check {
 	{ "run-dir", check_run_dir },
 	{ "guest", check_guest },
 	{ "qemu", check_qemu },
+	{ "virtiofsd", check_virtiofsd },
 	{ "cni", check_cni },
 };
 

@@ -21,7 +21,7 @@ typedef enum finding check_fn(const struct config *cfg, char *detail, struct qbx
 
 check_fn check_kvm;					       /* check_kvm.c */
 check_fn check_vhost_vsock, check_vhost_user, check_vhost_net; /* check_host.c */
-check_fn check_cgroup, check_run_dir;			       /* check_host.c */
+check_fn check_cgroup, check_run_dir, check_virtiofsd;	       /* check_host.c */
 check_fn check_guest;					       /* check_guest.c */
 check_fn check_qemu;					       /* check_qemu.c */
 check_fn check_cni;					       /* check_cni.c */

@@ -71,6 +71,17 @@ enum finding check_vhost_user(const struct config *cfg, char *detail, struct qbx
 	return FINDING_MISSING;
 }
 
+enum finding check_virtiofsd(const struct config *cfg, char *detail, struct qbx_err *err)
+{
+	char path[PATH_MAX];
+
+	(void)cfg;
+	if (plan_find_virtiofsd(path, err) < 0)
+		return FINDING_DEGRADED;
+	snprintf(detail, CHECK_DETAIL_MAX, "%.400s shows boxes directories of the host", path);
+	return FINDING_OK;
+}
+
 enum finding check_vhost_net(const struct config *cfg, char *detail, struct qbx_err *err)
 {
 	(void)cfg;

@@ -75,7 +75,7 @@ says() {
 	qbx-vm check > "$T/lines"
 	qbx-vm check -j > "$T/out"
 	[ "$(awk '{ print $2, $1 }' "$T/lines")" = "$(jq -r '.checks[] | .name + " " + .state' "$T/out")" ]
-	[ "$(grep -c . "$T/lines")" -eq 9 ]
+	[ "$(grep -c . "$T/lines")" -eq 10 ]
 	[ ! -e "$T/run" ] # it only looks
 }
 
@@ -123,6 +123,13 @@ says() {
 	ln -s "$(command -v jq)" "$(command -v cat)" "$T/bin"
 	PATH=$T/bin:$QBX_BIN says vhost-user missing 'not in PATH' 69
 	[ -e /dev/vhost-vsock ] || QEMUBOX_VSOCK=vhost-vsock says vhost-vsock missing 'modprobe vhost_vsock' 69
+}
+
+@test "virtiofsd: without it there are no directories of the host's" {
+	program virtiofsd :
+	says virtiofsd ok "$T/bin/virtiofsd" 0
+	rm "$T/bin/virtiofsd"
+	[ -e /usr/libexec/virtiofsd ] || says virtiofsd degraded 'install it' 0
 }
 
 @test "CNI: no network is less, a plugin that is not there is not enough" {

@@ -11,7 +11,7 @@ state() {
 
 @test "a host that runs boxes is usable, and its parts are what they are" {
 	qbx check -j > "$BATS_TEST_TMPDIR/out" || { cat "$BATS_TEST_TMPDIR/out"; false; }
-	for part in run-dir guest qemu cni; do
+	for part in run-dir guest qemu virtiofsd cni; do
 		[ "$(state $part)" = ok ] || { cat "$BATS_TEST_TMPDIR/out"; false; }
 	done
 	version=$(qemu-system-x86_64 --version | sed -n '1s/.* version \([0-9]*\.[0-9]*\).*/\1/p')

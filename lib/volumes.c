@@ -103,7 +103,15 @@ static int make_bind(json_t *mount, bool recursive, struct qbx_err *err)
 	return 0;
 }
 
-static int place(json_t *mounts, const struct volume *v, struct qbx_err *err)
+/* The last word on it counts. */
+static int forbid_exec(json_t *mount, struct qbx_err *err)
+{
+	if (json_array_append_new(json_object_get(mount, "options"), json_string("noexec")) < 0)
+		return err_sys(err, ENOMEM, "place the volumes");
+	return 0;
+}
+
+static int place(json_t *mounts, const struct volume *v, bool emulated, struct qbx_err *err)
 {
 	json_t *mount = json_array_get(mounts, v->mount);
 	const char *destination = json_string_value(json_object_get(mount, "destination"));
@@ -117,23 +125,26 @@ static int place(json_t *mounts, const struct volume *v, struct qbx_err *err)
 	if (json_object_set_new(mount, "source", json_string(v->path)) < 0 ||
 	    json_object_set_new(mount, "type", json_string("bind")) < 0)
 		return err_sys(err, ENOMEM, "place the volumes");
-	return make_bind(mount, v->recursive, err);
+	if (make_bind(mount, v->recursive, err) < 0)
+		return -1;
+	return emulated && v->kind == VOLUME_SHARE ? forbid_exec(mount, err) : 0;
 }
 
-int volumes_place(json_t *spec, const json_t *volumes, struct qbx_err *err)
+int volumes_place(json_t *spec, const json_t *volumes, bool emulated, struct qbx_err *err)
 {
 	json_t *mounts = json_object_get(spec, "mounts");
 
 	for (size_t i = 0; i < json_array_size(volumes); i++) {
 		struct volume v;
 
-		if (volume_read(volumes, i, &v, err) < 0 || place(mounts, &v, err) < 0)
+		if (volume_read(volumes, i, &v, err) < 0 || place(mounts, &v, emulated, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int volumes_place_text(char **text, size_t *len, const json_t *volumes, struct qbx_err *err)
+int volumes_place_text(char **text, size_t *len, const json_t *volumes, bool emulated,
+		       struct qbx_err *err)
 {
 	json_auto_t *spec = NULL;
 	char *placed;
@@ -141,7 +152,7 @@ int volumes_place_text(char **text, size_t *len, const json_t *volumes, struct q
 	if (json_array_size(volumes) == 0)
 		return 0;
 	spec = json_parse(*text, *len, "the specification", err);
-	if (!spec || volumes_place(spec, volumes, err) < 0)
+	if (!spec || volumes_place(spec, volumes, emulated, err) < 0)
 		return -1;
 	placed = json_dumps(spec, JSON_COMPACT);
 	if (!placed)

@@ -52,12 +52,15 @@ bool volume_is_path(const char *path);
  * volumes_place() - have a specification's mounts name what there is in the guest
  * The source of each mount that is a volume becomes its path relative to the bundle; its options stay.
  * @volumes: NULL for none
+ * @emulated: nothing can be run from shares. What virtiofsd writes into the guest's memory QEMU's TCG does
+ *            not notice, and would go on with its translation of what was there before.
  * Return: 0, or -1 with @err if the specification is not the one that the volumes are of.
  */
-int volumes_place(json_t *spec, const json_t *volumes, struct qbx_err *err) _must_check_;
+int volumes_place(json_t *spec, const json_t *volumes, bool emulated,
+		  struct qbx_err *err) _must_check_;
 
 /** volumes_place_text() - the same with the text of one, malloc'ed, which another may replace. */
-int volumes_place_text(char **text, size_t *len, const json_t *volumes,
+int volumes_place_text(char **text, size_t *len, const json_t *volumes, bool emulated,
 		       struct qbx_err *err) _must_check_;
 
 #endif

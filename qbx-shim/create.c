@@ -113,15 +113,17 @@ static void on_guest_created(void *arg, enum ttrpc_code code, const ProtobufCMes
 static void on_files(void *arg, enum ttrpc_code code, const char *message)
 {
 	struct container *c = arg;
-	json_t *fs = json_object_get(c->sandbox->box.doc, "fs");
+	const json_t *doc = c->sandbox->box.doc, *fs = json_object_get(doc, "fs");
+	const char *accel = json_string_value(json_object_get(json_object_get(doc, "vm"), "accel"));
+	bool emulated = accel && !strcmp(accel, "tcg");
 	struct process *p = &c->init;
 	struct task_io io = process_task_io(p);
 	struct qbx_err own = { .stage = "guest" };
 
 	if (code != TTRPC_OK || c->failed)
 		on_guest_created(c, code, NULL, message);
-	else if (volumes_place_text(&p->spec, &p->spec_len, json_object_get(fs, "volumes"), &own) <
-			 0 ||
+	else if (volumes_place_text(&p->spec, &p->spec_len, json_object_get(fs, "volumes"),
+				    emulated, &own) < 0 ||
 		 task_create(c->sandbox->control, c->id, p->spec, p->spec_len,
 			     json_object_get(fs, "mounts"), &io, on_guest_created, c, &own) < 0)
 		container_abort(c, &own);

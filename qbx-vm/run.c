@@ -80,7 +80,11 @@ static int run(struct cli *cli, struct qbx_err *err)
 	spec = spec_make(&box, cli->args, cli->nargs, err);
 	if (!spec || spec_no_hooks(spec, err) < 0 || vm_init(&vm, cli, &box, err) < 0)
 		return -1;
-	ret = cli->dry_run ? plan_print(&vm.spec, vm.cfg, err) : run_in(&vm, spec, cli, err);
+	ret = volumes_place(spec, json_object_get(json_object_get(box.doc, "fs"), "volumes"),
+			    vm.spec.accel == ACCEL_TCG, err);
+	if (ret == 0)
+		ret = cli->dry_run ? plan_print(&vm.spec, vm.cfg, err)
+				   : run_in(&vm, spec, cli, err);
 	vm_release(&vm);
 	return ret;
 }

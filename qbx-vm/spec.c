@@ -163,8 +163,5 @@ json_t *spec_make(const struct box *box, char *const *args, int nargs, struct qb
 		json_object_set_new(spec, "root", root);
 	}
 	json_object_set_new(root, "path", json_string("rootfs"));
-	if (volumes_place(spec, json_object_get(json_object_get(box->doc, "fs"), "volumes"), err) <
-	    0)
-		return NULL;
 	return set_args(spec, args, nargs, err) < 0 ? NULL : json_incref(spec);
 }

@@ -94,6 +94,50 @@ refused() {
 	down tough
 }
 
+@test "much of it, many of them, mapped and locked: as on a disk" {
+	# A machine that emulates KVM has a tenth of the speed.
+	local size=100M many=1500
+	[ "${QEMUBOX_ACCEL:-kvm}" = tcg ] || size=16M many=200
+	mkdir -p data/many
+	cp "$BATS_TEST_DIRNAME/../../${QBX_BUILD:-build}/tests/e2e/fileops" data
+	head -c $size /dev/urandom > data/large
+	for ((i = 1; i <= many; i++)); do echo "$i" > "data/many/$i"; done
+	up "$(volume "$PWD/data" /data rbind rw)" much
+	(cd data && sha256sum large) > sum
+	ex much sum sh -c 'cd /data && sha256sum large' | diff - sum
+	ex much copy cp /data/large /data/copy
+	cmp data/large data/copy
+	cat data/many/* | sha256sum > sum
+	ex much read sh -c 'cat /data/many/* | sha256sum' | diff - sum
+	ex much write sh -ec "cd /data; mkdir more; i=0; while [ \$i -lt $((many / 2)) ]; do echo \$i > more/\$i; i=\$((i + 1)); done
+		rm -r many"
+	[ "$(find data/more -type f | wc -l)" -eq $((many / 2)) ]
+	[ "$(cat data/more/$((many / 2 - 1)))" = $((many / 2 - 1)) ]
+	[ ! -e data/many ]
+
+	# Programs are run from there, but where their pages would be emulated.
+	ex much keep cp /data/fileops /tmp
+	run ex much run /data/fileops
+	if [ "$(jq -r .vm.accel /run/qemubox/default--much/box.json)" = tcg ]; then
+		[[ $output == *'not executable'* ]]
+	else
+		[[ $output == *'put, get or lock'* ]]
+	fi
+
+	# mapped in the box, read here; written here, read from a mapping in the box
+	echo ............ > data/map
+	ex much put /tmp/fileops put /data/map within
+	[ "$(cat data/map)" = within...... ]
+	echo 'from outside' > data/map
+	[ "$(ex much get /tmp/fileops get /data/map 12)" = 'from outside' ]
+
+	# two processes of the box, one lock
+	for kind in flock posix; do
+		[ "$(ex much "$kind" /tmp/fileops lock /data/lock "$kind")" = 'kept out' ]
+	done
+	down much
+}
+
 # becomes ID FILE TEXT — within 20 seconds, in that box
 becomes() {
 	ex "$1" "wait$RANDOM" timeout 20 sh -c 'until [ "$(cat "$1")" = "$2" ]; do sleep 0.1; done' sh "$2" "$3" ||

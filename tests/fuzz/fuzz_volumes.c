@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (v.source[0] != '/' || v.destination[0] != '/' || !volume_is_path(v.path))
 			abort();
 	}
-	if (json_is_object(spec) && volumes_place(spec, volumes, &err) < 0 && !err.code)
+	if (json_is_object(spec) && volumes_place(spec, volumes, size & 1, &err) < 0 && !err.code)
 		abort();
 	json_decref(j);
 	return 0;

@@ -115,7 +115,7 @@ static void a_specification_names_what_the_guest_has(void **state)
 	json_array_append_new(volumes, json_deep_copy(json_array_get(volumes, 0)));
 	json_object_set_new(json_array_get(volumes, 1), "mount", json_integer(2));
 	json_object_set_new(json_array_get(volumes, 1), "destination", json_string("/more"));
-	assert_int_equal(volumes_place_text(&text, &len, volumes, &err), 0);
+	assert_int_equal(volumes_place_text(&text, &len, volumes, false, &err), 0);
 	assert_int_equal(len, strlen(text));
 	got = parse(text);
 	wanted = parse("{\"x\":1,\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\"},"
@@ -126,6 +126,25 @@ static void a_specification_names_what_the_guest_has(void **state)
 	assert_true(json_equal(got, wanted));
 }
 
+static void under_emulation_nothing_is_run_from_a_share(void **state)
+{
+	json_auto_t *volumes = parse("[" SHARE "," SHARE "]"), *spec = NULL;
+	struct qbx_err err = { 0 };
+	json_t *mounts;
+
+	(void)state;
+	json_object_set_new(json_array_get(volumes, 1), "mount", json_integer(0));
+	json_object_set_new(json_array_get(volumes, 1), "kind", json_string("file"));
+	spec = parse("{\"mounts\":[{\"destination\":\"/data\",\"source\":\"/f\"},"
+		     "{\"destination\":\"/data\",\"source\":\"/srv\",\"options\":[\"exec\"]}]}");
+	assert_int_equal(volumes_place(spec, volumes, true, &err), 0);
+	mounts = json_object_get(spec, "mounts");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(mounts, 0), "options")), 1);
+	assert_string_equal(json_string_value(json_array_get(
+				    json_object_get(json_array_get(mounts, 1), "options"), 2)),
+			    "noexec");
+}
+
 static void another_specification_is_noticed(void **state)
 {
 	json_auto_t *volumes = parse("[" SHARE "]"), *spec = parse("{\"mounts\":[{},{}]}");
@@ -134,10 +153,10 @@ static void another_specification_is_noticed(void **state)
 	size_t len = 2;
 
 	(void)state;
-	assert_int_equal(volumes_place(spec, volumes, &err), -1);
+	assert_int_equal(volumes_place(spec, volumes, false, &err), -1);
 	assert_non_null(strstr(err.msg, "no mount on /data as number 1"));
-	assert_int_equal(volumes_place_text(&text, &len, volumes, &err), -1);
-	assert_int_equal(volumes_place_text(&text, &len, NULL, &err), 0);
+	assert_int_equal(volumes_place_text(&text, &len, volumes, false, &err), -1);
+	assert_int_equal(volumes_place_text(&text, &len, NULL, true, &err), 0);
 	assert_string_equal(text, "{}");
 }
 
@@ -148,6 +167,7 @@ int main(void)
 		cmocka_unit_test(what_is_none_is_refused),
 		cmocka_unit_test(paths_of_volumes_are_known),
 		cmocka_unit_test(a_specification_names_what_the_guest_has),
+		cmocka_unit_test(under_emulation_nothing_is_run_from_a_share),
 		cmocka_unit_test(another_specification_is_noticed),
 	};
 

@@ -8,28 +8,82 @@
 
 #include "json.h"
 
+#define BLOCK_PREFIX "disk:" VOLUMES_SERIAL
+
 static const struct {
-	const char *name, *dir;
+	const char *name, *prefix;
 } kinds[] = {
-	[VOLUME_SHARE] = { "share", VOLUMES_SHARES },
-	[VOLUME_FILE] = { "file", VOLUMES_FILES },
+	[VOLUME_SHARE] = { "share", VOLUMES_SHARES "/" },
+	[VOLUME_FILE] = { "file", VOLUMES_FILES "/" },
+	[VOLUME_DISK] = { "disk", VOLUMES_DISKS "/" },
+	[VOLUME_BLOCK] = { "block", BLOCK_PREFIX },
 };
 
 void volume_path(enum volume_kind kind, size_t index, char path[VOLUMES_PATH_MAX])
 {
-	snprintf(path, VOLUMES_PATH_MAX, "%.8s/%u", kinds[kind].dir, (unsigned)index % VOLUMES_MAX);
+	snprintf(path, VOLUMES_PATH_MAX, "%.8s%u", kinds[kind].prefix,
+		 (unsigned)index % VOLUMES_MAX);
+}
+
+/* @prefix and a number. */
+static bool is_numbered(const char *path, const char *prefix)
+{
+	size_t len = strlen(prefix), digits;
+
+	if (strncmp(path, prefix, len) != 0)
+		return false;
+	digits = strspn(path + len, "0123456789");
+	return digits > 0 && digits < 4 && !path[len + digits];
 }
 
 bool volume_is_path(const char *path)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		size_t len = strlen(kinds[i].dir), digits;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (is_numbered(path, kinds[i].prefix))
+			return true;
+	return false;
+}
 
-		if (strncmp(path, kinds[i].dir, len) != 0 || path[len] != '/')
-			continue;
-		digits = strspn(path + len + 1, "0123456789");
-		return digits > 0 && digits < 4 && !path[len + 1 + digits];
-	}
+bool volume_is_disk(const char *path)
+{
+	return is_numbered(path, BLOCK_PREFIX);
+}
+
+bool volume_option_is_generic(const char *option)
+{
+	static const char *const generic[] = {
+		"bind",
+		"rbind",
+		"ro",
+		"rw",
+		"rro",
+		"suid",
+		"nosuid",
+		"dev",
+		"nodev",
+		"exec",
+		"noexec",
+		"atime",
+		"noatime",
+		"diratime",
+		"nodiratime",
+		"relatime",
+		"norelatime",
+		"strictatime",
+		"nostrictatime",
+		"private",
+		"rprivate",
+		"shared",
+		"rshared",
+		"slave",
+		"rslave",
+		"unbindable",
+		"runbindable",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(generic); i++)
+		if (!strcmp(generic[i], option))
+			return true;
 	return false;
 }
 
@@ -44,27 +98,43 @@ static int read_kind(const char *name, enum volume_kind *kind, struct qbx_err *e
 	return err_code(err, EX_DATAERR, "fs.volumes: kind \"%.40s\" is not understood", name);
 }
 
+/* Which entry of which list of the specification: just one is named. */
+static int read_index(const json_t *j, struct volume *v, struct qbx_err *err)
+{
+	const json_t *mount = json_object_get(j, "mount"), *device = json_object_get(j, "device");
+	const json_t *index = mount ? mount : device;
+
+	if (!json_is_integer(index) || json_integer_value(index) < 0 || (mount && device) ||
+	    (device && v->kind != VOLUME_BLOCK))
+		return err_code(err, EX_DATAERR, "fs.volumes: the volume on %.200s is not one",
+				v->destination);
+	v->index = (size_t)json_integer_value(index);
+	v->device = device != NULL;
+	return 0;
+}
+
 int volume_read(const json_t *volumes, size_t index, struct volume *v, struct qbx_err *err)
 {
+	json_t *j = json_array_get(volumes, index);
 	int readonly = 0, recursive = 0;
-	json_int_t mount, dev, ino;
+	json_int_t dev, ino;
 	const char *kind;
 	json_error_t je;
 
-	*v = (struct volume){ .source = "", .destination = "" };
+	*v = (struct volume){ .source = "", .destination = "", .fstype = "" };
 	if (json_array_size(volumes) > VOLUMES_MAX)
 		return err_code(err, EX_DATAERR, "fs.volumes: %zu volumes, at most %u",
 				json_array_size(volumes), VOLUMES_MAX);
-	if (json_unpack_ex(json_array_get(volumes, index), &je, 0,
-			   "{s:s, s:I, s:s, s:s, s:I, s:I, s:b, s:b}", "kind", &kind, "mount",
-			   &mount, "source", &v->source, "destination", &v->destination, "dev",
-			   &dev, "ino", &ino, "readonly", &readonly, "recursive", &recursive) < 0)
+	if (json_unpack_ex(j, &je, 0, "{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s?s}", "kind", &kind,
+			   "source", &v->source, "destination", &v->destination, "dev", &dev, "ino",
+			   &ino, "readonly", &readonly, "recursive", &recursive, "fstype",
+			   &v->fstype) < 0)
 		return err_code(err, EX_DATAERR, "fs.volumes: %s", je.text);
-	if (read_kind(kind, &v->kind, err) < 0)
+	if (read_kind(kind, &v->kind, err) < 0 || read_index(j, v, err) < 0)
 		return -1;
-	if (mount < 0 || v->source[0] != '/' || v->destination[0] != '/')
+	if (v->source[0] != '/' || v->destination[0] != '/' ||
+	    (v->kind == VOLUME_DISK) != (v->fstype[0] != '\0'))
 		return err_code(err, EX_DATAERR, "fs.volumes: number %zu is not one", index);
-	v->mount = (size_t)mount;
 	v->dev = (uint64_t)dev;
 	v->ino = (uint64_t)ino;
 	v->readonly = readonly;
@@ -75,10 +145,16 @@ int volume_read(const json_t *volumes, size_t index, struct volume *v, struct qb
 
 json_t *volume_to_json(const struct volume *v)
 {
-	return json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:b, s:b}", "kind", kinds[v->kind].name,
-			 "mount", (json_int_t)v->mount, "source", v->source, "destination",
-			 v->destination, "dev", (json_int_t)v->dev, "ino", (json_int_t)v->ino,
-			 "readonly", v->readonly, "recursive", v->recursive);
+	json_t *j =
+		json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:b, s:b}", "kind", kinds[v->kind].name,
+			  v->device ? "device" : "mount", (json_int_t)v->index, "source", v->source,
+			  "destination", v->destination, "dev", (json_int_t)v->dev, "ino",
+			  (json_int_t)v->ino, "readonly", v->readonly, "recursive", v->recursive);
+
+	if (j && v->fstype && v->fstype[0] &&
+	    json_object_set_new(j, "fstype", json_string(v->fstype)) < 0)
+		json_decref(take_ptr(j));
+	return j;
 }
 
 /* A bind is one by its options; where only the type says so, have them say it, too. */
@@ -111,20 +187,53 @@ static int forbid_exec(json_t *mount, struct qbx_err *err)
 	return 0;
 }
 
-static int place(json_t *mounts, const struct volume *v, bool emulated, struct qbx_err *err)
+/* What is for the file system alone was for its mount in the guest. */
+static void keep_generic(json_t *mount)
 {
-	json_t *mount = json_array_get(mounts, v->mount);
-	const char *destination = json_string_value(json_object_get(mount, "destination"));
+	json_t *options = json_object_get(mount, "options");
 
-	if (!destination || strcmp(destination, v->destination) != 0) {
-		err_code(err, EX_DATAERR,
-			 "fs.volumes: the specification has no mount on %.200s as number %zu",
-			 v->destination, v->mount);
-		return err_hint(err, "it is another one than qbx-fs prepare saw");
+	for (size_t i = 0; i < json_array_size(options);) {
+		const char *text = json_string_value(json_array_get(options, i));
+
+		if (text && volume_option_is_generic(text))
+			i++;
+		else
+			json_array_remove(options, i);
 	}
-	if (json_object_set_new(mount, "source", json_string(v->path)) < 0 ||
-	    json_object_set_new(mount, "type", json_string("bind")) < 0)
+}
+
+/* The entry that @v is of. NULL with @err if there is none, or another one. */
+static json_t *entry_of(const json_t *spec, const struct volume *v, struct qbx_err *err)
+{
+	const json_t *linux_ = json_object_get(spec, "linux");
+	json_t *list =
+		v->device ? json_object_get(linux_, "devices") : json_object_get(spec, "mounts");
+	json_t *entry = json_array_get(list, v->index);
+	const char *destination =
+		json_string_value(json_object_get(entry, v->device ? "path" : "destination"));
+
+	if (destination && !strcmp(destination, v->destination))
+		return entry;
+	err_code(err, EX_DATAERR, "fs.volumes: the specification has no %s on %.200s as number %zu",
+		 v->device ? "device" : "mount", v->destination, v->index);
+	err_hint(err, "it is another one than qbx-fs prepare saw");
+	return NULL;
+}
+
+static int place(const json_t *spec, const struct volume *v, bool emulated, struct qbx_err *err)
+{
+	json_t *mount = entry_of(spec, v, err);
+
+	if (!mount)
+		return -1;
+	if (json_object_set_new(mount, "source", json_string(v->path)) < 0)
 		return err_sys(err, ENOMEM, "place the volumes");
+	if (v->device)
+		return 0;
+	if (json_object_set_new(mount, "type", json_string("bind")) < 0)
+		return err_sys(err, ENOMEM, "place the volumes");
+	if (v->kind == VOLUME_DISK)
+		keep_generic(mount);
 	if (make_bind(mount, v->recursive, err) < 0)
 		return -1;
 	return emulated && v->kind == VOLUME_SHARE ? forbid_exec(mount, err) : 0;
@@ -132,12 +241,10 @@ static int place(json_t *mounts, const struct volume *v, bool emulated, struct q
 
 int volumes_place(json_t *spec, const json_t *volumes, bool emulated, struct qbx_err *err)
 {
-	json_t *mounts = json_object_get(spec, "mounts");
-
 	for (size_t i = 0; i < json_array_size(volumes); i++) {
 		struct volume v;
 
-		if (volume_read(volumes, i, &v, err) < 0 || place(mounts, &v, emulated, err) < 0)
+		if (volume_read(volumes, i, &v, err) < 0 || place(spec, &v, emulated, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -14,21 +14,28 @@
 /* Below the bundle in the guest, each with a number in it: what virtiofsd shows, and what is sent. */
 #define VOLUMES_SHARES "volumes"
 #define VOLUMES_FILES "files"
+#define VOLUMES_DISKS "disks"
+#define VOLUMES_SERIAL "vol" /* and its number: the serial of a volume's disk */
 #define VOLUMES_PATH_MAX 16u
 
 enum volume_kind {
 	VOLUME_SHARE, /* virtiofsd shows it: a directory, or a file that is written to or large */
 	VOLUME_FILE,  /* its contents are sent to the guest, and again when they change */
+	VOLUME_DISK,  /* a disk of the VM, with a file system that the guest mounts */
+	VOLUME_BLOCK, /* a disk of the VM, as a block device in the container */
 };
 
 /* One element of "fs.volumes" of qbx-json(7). Strings are borrowed from it. */
 struct volume {
 	enum volume_kind kind;
-	size_t mount;		     /* which of the specification's mounts */
-	char path[VOLUMES_PATH_MAX]; /* below the bundle in the guest */
-	const char *source;	     /* absolute, on the host */
-	const char *destination;     /* in the container */
-	uint64_t dev, ino; /* what the source was; a share is opened only if it still is that */
+	size_t index; /* which of the specification's mounts, or of its devices */
+	bool device;  /* the latter; VOLUME_BLOCK only */
+	char path
+		[VOLUMES_PATH_MAX]; /* below the bundle in the guest; VOLUME_BLOCK: "disk:<serial>" */
+	const char *fstype;	    /* VOLUME_DISK only, else "" */
+	const char *source;	    /* absolute, on the host */
+	const char *destination;    /* in the container */
+	uint64_t dev, ino;	    /* what the source was; it is opened only if it still is that */
 	bool readonly, recursive;
 };
 
@@ -47,6 +54,12 @@ void volume_path(enum volume_kind kind, size_t index, char path[VOLUMES_PATH_MAX
 
 /** volume_is_path() - is that what volume_path() gives, for any kind and number? */
 bool volume_is_path(const char *path);
+
+/** volume_is_disk() - is that what it gives for a VOLUME_BLOCK? */
+bool volume_is_disk(const char *path);
+
+/** volume_option_is_generic() - is that mount option for any file system, or for a bind mount? */
+bool volume_option_is_generic(const char *option);
 
 /**
  * volumes_place() - have a specification's mounts name what there is in the guest

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cgroup.h"
+#include "disks.h"
 #include "etc.h"
 #include "exec.h"
 #include "files.h"
@@ -300,7 +301,7 @@ static int write_spec(struct container *c, const Qemubox__Task__CreateRequest *r
 		return err_code(err, EX_DATAERR, "options hold no " GUEST_SPEC_TYPE);
 	if (spec_adapt(&s, (const char *)r->options->value.data, r->options->value.len, err) < 0 ||
 	    check_cgroup(c->vm, s.cgroup, err) < 0 || set_sysctls(s.sysctls, err) < 0 ||
-	    etc_mount(c->dir, s.json, err) < 0)
+	    disks_place(s.json, err) < 0 || etc_mount(c->dir, s.json, err) < 0)
 		return -1;
 	memcpy(c->cgroup, s.cgroup, sizeof(c->cgroup));
 	text = json_dumps(s.json, JSON_COMPACT);

@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "oci.h"
+#include "volumes.h"
 
 #define OWN_NUMBERS "numbers of its own"
 
@@ -151,12 +152,13 @@ static int adapt_nodes(json_t *nodes, bool all, struct qbx_err *err)
 
 	for (size_t i = 0; i < json_array_size(nodes);) {
 		json_t *node = json_array_get(nodes, i);
-		const char *path = "";
+		const char *path = "", *source = "";
 		struct device d;
 
-		if (parse_device(node, &d, err) < 0 || oci_string(node, "path", &path, err) < 0)
+		if (parse_device(node, &d, err) < 0 || oci_string(node, "path", &path, err) < 0 ||
+		    oci_string(node, "source", &source, err) < 0)
 			return -1;
-		if (is_guests(&d)) {
+		if (is_guests(&d) || volume_is_disk(source)) { /* the latter disks.c finds */
 			i++;
 		} else if (all) {
 			json_array_remove(nodes, i);

@@ -212,6 +212,8 @@ static int check_mount(const struct spec *s, json_t *mount, struct qbx_err *err)
 				"OCI spec: mount on \"%.200s\": not an absolute path", destination);
 	if (!needs_host(type, options))
 		return 0;
+	if (volume_is_disk(source)) /* disks.c finds it */
+		return 0;
 	if (volume_is_path(source))
 		return place_volume(s, mount, source, err);
 	err_code(err, EX_DATAERR, "OCI spec: mount on %.200s: %.32s of %.200s of the host",

@@ -215,7 +215,8 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 		argv_add(a, "fd=%d,set=%d", set, set);
 	}
 	argv_add(a, "-blockdev");
-	argv_add(a, "driver=file,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d", i, ro, fd);
+	argv_add(a, "driver=%s,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d",
+		 d->block ? "host_device" : "file", i, ro, fd);
 	argv_add(a, "-blockdev");
 	argv_add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu",
 		 d->vmdk ? "vmdk" : "raw", i, ro, i);

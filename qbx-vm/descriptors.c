@@ -108,6 +108,28 @@ static int open_vmdk(const struct vm_disk *d, int first, int *fds, struct qbx_er
 	return 0;
 }
 
+/*
+ * A volume has to be what qbx-fs looked at. A block device that may be written to is the guest's alone:
+ * O_EXCL fails if the host has it mounted, and holds it.
+ */
+static int open_volume(const struct vm_disk *d, struct qbx_err *err)
+{
+	int flags = d->readonly ? O_RDONLY : d->block ? O_RDWR | O_EXCL : O_RDWR;
+	_cleanup_close_ int fd = open(d->path, flags | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_sys(err, errno, "volume %.200s: open %.300s", d->volume->destination, d->path);
+		return err->sys == EBUSY ? err_hint(err, "the host uses it: unmount it there") : -1;
+	}
+	if (st.st_dev == d->volume->dev && st.st_ino == d->volume->ino)
+		return io_set_nonblock(fd, 0) < 0 ? err_sys(err, errno, "open %s", d->path)
+						  : take_fd(&fd);
+	err_code(err, EX_UNAVAILABLE, "volume %.200s: %.300s is not what it was",
+		 d->volume->destination, d->path);
+	return err_hint(err, "it was replaced after qbx-fs prepare had looked at it");
+}
+
 static int open_disks(struct boot *b, struct qbx_err *err)
 {
 	const struct vm_spec *spec = &b->vm->spec;
@@ -118,7 +140,9 @@ static int open_disks(struct boot *b, struct qbx_err *err)
 
 		if (d->vmdk && open_vmdk(d, to, b->fds, err) < 0)
 			return -1;
-		if (!d->vmdk)
+		if (d->volume)
+			b->fds[to] = open_volume(d, err);
+		else if (!d->vmdk)
 			b->fds[to] = open_known(d, 0, d->path, err);
 		if (b->fds[to] < 0)
 			return -1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "log.h"
 #include "vm.h"
@@ -155,6 +156,7 @@ static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 {
 	const char *format = "raw";
 	json_error_t je;
+	struct stat st;
 	int readonly = 1;
 
 	if (json_unpack_ex(disk, &je, 0, "{s:s, s:s, s?s, s?b, s?o}", "serial", &d->serial, "path",
@@ -172,20 +174,36 @@ static int plan_disk(struct vm_disk *d, json_t *disk, struct qbx_err *err)
 	d->readonly = readonly;
 	if (access(d->path, readonly ? R_OK : R_OK | W_OK) < 0)
 		return err_sys(err, errno, "disk %s", d->path);
+	d->block = stat(d->path, &st) == 0 && S_ISBLK(st.st_mode);
 	d->extents = d->vmdk ? vmdk_read(d->path, err) : NULL;
 	return d->vmdk && !d->extents ? -1 : check_inodes(d, err);
 }
 
-static int plan_shares(struct vm_spec *spec, const json_t *volumes, struct qbx_err *err)
+static int plan_volumes(struct vm_spec *spec, const json_t *volumes, struct qbx_err *err)
 {
 	for (size_t i = 0; i < json_array_size(volumes); i++) {
-		struct volume *v = &spec->shares[spec->nshares];
+		struct volume v;
 
-		if (volume_read(volumes, i, v, err) < 0)
+		if (volume_read(volumes, i, &v, err) < 0)
 			return -1;
-		spec->nshares += v->kind == VOLUME_SHARE;
+		if (v.kind == VOLUME_SHARE)
+			spec->shares[spec->nshares++] = v;
+		else if (v.kind != VOLUME_FILE && spec->nattached < VM_DISKS_MAX)
+			spec->attached[spec->nattached++] = v;
 	}
 	return spec->nshares > 0 ? plan_find_virtiofsd(spec->virtiofsd, err) : 0;
+}
+
+/* By the serial: no other disk has such a path as its source. */
+static const struct volume *volume_of(const struct vm_spec *spec, const struct vm_disk *d)
+{
+	size_t len = strlen(VOLUMES_SERIAL);
+
+	for (size_t i = 0; i < spec->nattached; i++)
+		if (!strncmp(d->serial, VOLUMES_SERIAL, len) &&
+		    !strcmp(d->path, spec->attached[i].source))
+			return &spec->attached[i];
+	return NULL;
 }
 
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
@@ -197,7 +215,7 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 
 	if (net && plan_links(spec, net, err) < 0)
 		return -1;
-	if (plan_shares(spec, json_object_get(fs, "volumes"), err) < 0)
+	if (plan_volumes(spec, json_object_get(fs, "volumes"), err) < 0)
 		return -1;
 	slots = machine_slots(spec->machine);
 	if (json_array_size(disks) > VM_DISKS_MAX ||
@@ -209,6 +227,7 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 	json_array_foreach (disks, i, disk) {
 		if (plan_disk(&spec->disks[i], disk, err) < 0)
 			return -1;
+		spec->disks[i].volume = volume_of(spec, &spec->disks[i]);
 		spec->ndisks++;
 	}
 	return 0;

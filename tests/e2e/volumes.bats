@@ -209,6 +209,56 @@ becomes() {
 	down files
 }
 
+# bats test_tags=kvm
+@test "disk images and block devices are disks of the VM" {
+	truncate -s 64M image
+	mke2fs -q -t ext4 image
+	truncate -s 8M one two
+	mke2fs -q one # which leaves its first sectors alone
+	echo 'on the first' | dd of=one conv=notrunc status=none
+	loop=$(losetup --find --show one) bound=$(losetup --find --show two)
+	mount "$loop" /mnt
+	refused 'Device or resource busy' "--device=$loop"
+	umount /mnt
+	up "--mount=type=ext4,src=$PWD/image,dst=/disk,options=rw:noatime:errors=remount-ro" "--device=$loop" \
+		"$(volume "$bound" /dev/bound bind ro)" disks
+	[ "$(fs disks | jq -r '[.volumes[].kind] | join(" ")')" = 'disk block block' ]
+	ex disks look sh -ec 'grep " /disk " /proc/mounts; head -c 12 "$1"; echo; echo within > /disk/file; sync
+		echo "by the box" | dd of="$1" conv=notrunc oflag=direct,sync bs=512 conv=notrunc,sync status=none
+		[ -b /dev/bound ]; dd if=/dev/bound bs=1M status=none | wc -c
+		! dd if=/dev/zero of=/dev/bound bs=512 count=1 oflag=direct' sh "$loop" > said 2> said.err || { cat said said.err; false; }
+	grep -q '^/dev/vd[a-z] /disk ext4 rw,noatime' said
+	[ "$(tail -n 2 said)" = $'on the first\n8388608' ]
+	# Whoever else wants to write to it is kept out while the box runs.
+	run ! mount "$loop" /mnt
+	down disks
+	mount "$loop" /mnt
+	umount /mnt
+	[ "$(debugfs -R 'cat /file' image 2> /dev/null)" = within ]
+	[ "$(head -c 10 one)" = 'by the box' ]
+	[ -z "$(tr -d '\0' < two)" ]
+	losetup -d "$loop" "$bound"
+}
+
+@test "what cannot be a volume is refused by name, before anything starts" {
+	mkdir dir
+	mkfifo pipe
+	socat -u UNIX-LISTEN:sock,unlink-close=0 /dev/null 3>&- &
+	until [ -S sock ]; do :; done
+	kill $!
+	ln -s "$PWD/dir" link
+	refused "mount on /x: $PWD/pipe is a FIFO" "$(volume "$PWD/pipe" /x bind)"
+	refused "mount on /x: $PWD/sock is a socket" "$(volume "$PWD/sock" /x bind)"
+	refused 'mount on /x: /dev/null is a character device' "$(volume /dev/null /x bind)"
+	refused "mount on /x: /proc/sys is of the host's kernel" "$(volume /proc/sys /x rbind)"
+	refused "mount on /x: /sys is of the host's kernel" "$(volume /sys /x rbind)"
+	refused "mount on /x: $PWD/absent: No such file" "$(volume "$PWD/absent" /x bind)"
+	refused "mount on /x: $PWD/dir is a directory" "--mount=type=ext4,src=$PWD/dir,dst=/x"
+	refused 'Too many levels of symbolic links' "$(volume /proc/self/root/etc /x bind)"
+	# a symlink of the host's is the host's business
+	box "$(volume "$PWD/link" /x bind)" linked test -d /x
+}
+
 @test "a box whose virtiofsd ends is ended, with the reason" {
 	mkdir data
 	up "$(volume "$PWD/data" /data rbind rw)" orphan

@@ -121,7 +121,7 @@ static void every_device_is_of_the_machine_s_bus(void **state)
 	(void)state;
 	s.nlinks = s.ndisks = 1;
 	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
+	s.disks[0] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		for (int q35 = 0; q35 < 2; q35++) {
 			char device[64], pci[64];
@@ -183,7 +183,7 @@ static void the_balloon_leaves_its_slot_to_a_disk(void **state)
 	(void)state;
 	s.ndisks = 6;
 	for (size_t i = 0; i < s.ndisks; i++)
-		s.disks[i] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
+		s.disks[i] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
 	has(&s, "virtio-balloon", false);
 	s.ndisks = 5;
 	has(&s, "virtio-balloon", true);
@@ -213,8 +213,8 @@ static void descriptors_are_numbered_without_gaps_or_clashes(void **state)
 	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
 	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", 0, false };
 	s.ndisks = 2;
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
-	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL, NULL };
+	s.disks[0] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
+	s.disks[1] = (struct vm_disk){ .serial = "b", .path = "/b", .readonly = true };
 	has(&s, " tap,id=link0,fd=8,vhost=on,vhostfd=9 ", true);
 	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01 ", true);
 	has(&s, " tap,id=link1,fd=10,vhost=off ", true);
@@ -234,7 +234,7 @@ static void each_queue_of_a_tap_is_a_descriptor(void **state)
 	s.links[1] = (struct vm_link){ "tap1", "02:00:00:00:00:02", 2, false };
 	s.links[2] = (struct vm_link){ "tap2", "02:00:00:00:00:03", 1, true };
 	s.ndisks = 1;
-	s.disks[0] = (struct vm_disk){ "a", "/a", false, true, NULL, NULL };
+	s.disks[0] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
 	has(&s, " tap,id=link0,fds=8:9:10,vhost=on,vhostfds=11:12:13 ", true);
 	has(&s, " virtio-net-device,netdev=link0,mac=02:00:00:00:00:01,mq=on ", true);
 	has(&s, " tap,id=link1,fds=14:15,vhost=off ", true);
@@ -258,9 +258,11 @@ static void a_vmdk_and_its_extents_are_descriptors(void **state)
 
 	(void)state;
 	s.ndisks = 2;
-	s.disks[0] = (struct vm_disk){ "flat", "/x,readonly=off,/y.vmdk", true, true, NULL, NULL };
+	s.disks[0] = (struct vm_disk){
+		.serial = "flat", .path = "/x,readonly=off,/y.vmdk", .vmdk = true, .readonly = true
+	};
 	s.disks[0].extents = vmdk_parse("RW 8 FLAT \"/a\" 0\nRW 8 FLAT \"/b\" 0\n", &err);
-	s.disks[1] = (struct vm_disk){ "b", "/b", false, true, NULL, NULL };
+	s.disks[1] = (struct vm_disk){ .serial = "b", .path = "/b", .readonly = true };
 	assert_non_null(s.disks[0].extents);
 	has(&s, " fd=8,set=8 -add-fd fd=9,set=9 -add-fd fd=10,set=10 -blockdev ", true);
 	has(&s, " driver=file,node-name=file0,read-only=on,filename=/dev/fdset/8 ", true);
@@ -317,6 +319,16 @@ static void a_document_becomes_links_and_disks(void **state)
 	assert_false(s.disks[0].readonly);
 	assert_string_equal(s.disks[0].extents->v[0].path, "/a");
 	plan_free(&s);
+}
+
+static void a_block_device_is_opened_as_one(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.ndisks = 1;
+	s.disks[0] = (struct vm_disk){ .serial = "vol0", .path = "/dev/b", .block = true };
+	has(&s, " driver=host_device,node-name=file0,read-only=off,filename=/dev/fdset/8 ", true);
 }
 
 static void shares_are_one_device_and_have_the_memory_shared(void **state)
@@ -405,6 +417,7 @@ int main(void)
 		cmocka_unit_test(relaxing_seccomp_leaves_the_sandbox_out),
 		cmocka_unit_test(debug_adds_a_console_for_the_first_moments),
 		cmocka_unit_test(a_document_becomes_links_and_disks),
+		cmocka_unit_test(a_block_device_is_opened_as_one),
 		cmocka_unit_test(shares_are_one_device_and_have_the_memory_shared),
 		cmocka_unit_test(bad_devices_are_refused_by_name),
 	};

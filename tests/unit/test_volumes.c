@@ -28,7 +28,7 @@ static void an_element_is_read_and_written(void **state)
 	(void)state;
 	assert_int_equal(volume_read(list, 1, &v, &err), 0);
 	assert_int_equal(v.kind, VOLUME_SHARE);
-	assert_int_equal(v.mount, 1);
+	assert_int_equal(v.index, 1);
 	assert_string_equal(v.path, "volumes/1");
 	assert_string_equal(v.source, "/srv");
 	assert_string_equal(v.destination, "/data");
@@ -81,7 +81,8 @@ static void what_is_none_is_refused(void **state)
 
 static void paths_of_volumes_are_known(void **state)
 {
-	static const char *const are[] = { "volumes/0", "volumes/63", "files/7" };
+	static const char *const are[] = { "volumes/0", "volumes/63", "files/7", "disks/1",
+					   "disk:vol0" };
 	static const char *const are_not[] = {
 		"",	      "volumes",    "volumes/",	    "/volumes/0",
 		"volumes/x",  "volumes/0/", "volumes/../0", "volumes/0/../..",
@@ -145,6 +146,43 @@ static void under_emulation_nothing_is_run_from_a_share(void **state)
 			    "noexec");
 }
 
+static void a_disk_is_mounted_or_is_a_device(void **state)
+{
+	json_auto_t *volumes = NULL, *spec = NULL, *wanted = NULL;
+	struct qbx_err err = { 0 };
+	struct volume v;
+	json_t *disk, *block, *device;
+
+	(void)state;
+	volumes = parse("[" SHARE "," SHARE "," SHARE "]");
+	disk = json_array_get(volumes, 0);
+	block = json_array_get(volumes, 1);
+	device = json_array_get(volumes, 2);
+	json_object_set_new(disk, "kind", json_string("disk"));
+	assert_int_equal(volume_read(volumes, 0, &v, &err), -1); /* of what type? */
+	json_object_set_new(disk, "fstype", json_string("ext4"));
+	json_object_set_new(block, "kind", json_string("block"));
+	json_object_set_new(block, "mount", json_integer(0));
+	json_object_set_new(device, "kind", json_string("block"));
+	json_object_set_new(device, "device", json_integer(0));
+	assert_int_equal(volume_read(volumes, 2, &v, &err), -1); /* mount and device */
+	json_object_del(device, "mount");
+	assert_int_equal(volume_read(volumes, 2, &v, &err), 0);
+	assert_true(v.device && volume_is_disk(v.path));
+	spec = parse("{\"mounts\":[{\"destination\":\"/data\",\"source\":\"/dev/b\"},"
+		     "{\"destination\":\"/data\",\"type\":\"ext4\",\"source\":\"/i\","
+		     "\"options\":[\"ro\",\"noload\",\"noatime\"]}],"
+		     "\"linux\":{\"devices\":[{\"path\":\"/data\",\"type\":\"b\"}]}}");
+	assert_int_equal(volumes_place(spec, volumes, true, &err), 0);
+	wanted = parse("{\"mounts\":[{\"destination\":\"/data\",\"source\":\"disk:vol1\","
+		       "\"type\":\"bind\",\"options\":[\"bind\"]},"
+		       "{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"disks/0\","
+		       "\"options\":[\"ro\",\"noatime\",\"bind\"]}],"
+		       "\"linux\":{\"devices\":[{\"path\":\"/data\",\"type\":\"b\","
+		       "\"source\":\"disk:vol2\"}]}}");
+	assert_true(json_equal(spec, wanted));
+}
+
 static void another_specification_is_noticed(void **state)
 {
 	json_auto_t *volumes = parse("[" SHARE "]"), *spec = parse("{\"mounts\":[{},{}]}");
@@ -168,6 +206,7 @@ int main(void)
 		cmocka_unit_test(paths_of_volumes_are_known),
 		cmocka_unit_test(a_specification_names_what_the_guest_has),
 		cmocka_unit_test(under_emulation_nothing_is_run_from_a_share),
+		cmocka_unit_test(a_disk_is_mounted_or_is_a_device),
 		cmocka_unit_test(another_specification_is_noticed),
 	};
 

@@ -49,8 +49,8 @@ static int allow(json_t *spec, dev_t rdev, struct qbx_err *err)
 
 static int place_mount(json_t *spec, json_t *mount, struct qbx_err *err)
 {
-	char path[DISK_PATH_MAX];
-	dev_t rdev;
+	char path[DISK_PATH_MAX] = "";
+	dev_t rdev = 0;
 	int r = find(mount, path, &rdev, err);
 
 	if (r <= 0)
@@ -62,8 +62,8 @@ static int place_mount(json_t *spec, json_t *mount, struct qbx_err *err)
 
 static int place_device(json_t *spec, json_t *device, struct qbx_err *err)
 {
-	char path[DISK_PATH_MAX];
-	dev_t rdev;
+	char path[DISK_PATH_MAX] = "";
+	dev_t rdev = 0;
 	int r = find(device, path, &rdev, err);
 
 	if (r <= 0)

@@ -280,7 +280,7 @@ const char *const *virtiofsd_argv(const struct vm_spec *spec)
 	 */
 	static const char *argv[] = {
 		NULL,
-		"--shared-dir=/" VOLUMES_SHARES,
+		("--shared-dir=/" VOLUMES_SHARES),
 		"--fd=3",
 		"--sandbox=namespace",
 		"--seccomp=kill",

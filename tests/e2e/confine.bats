@@ -309,8 +309,12 @@ accel_mib() {
 }
 
 @test "killed at any moment of a start, stop finds everything" {
+	mkdir "$T/share"
+	jq --arg s "$T/share" --argjson dev "$(stat -c %d "$T/share")" --argjson ino "$(stat -c %i "$T/share")" \
+		'.fs.volumes = [{kind: "share", mount: 0, destination: "/x", source: $s, readonly: false, recursive: true,
+		dev: $dev, ino: $ino}]' "$D/two.json" > "$T/two.json"
 	for wait in 0 0.01 0.02 0.03 0.05 0.08 0.12 0.2 0.4; do
-		v2 qbx-vm start --box "$D/two.json" > /dev/null 2>&1 3>&- &
+		v2 qbx-vm start --box "$T/two.json" > /dev/null 2>&1 3>&- &
 		starter=$!
 		sleep $wait
 		pkill -KILL -P $starter || :
@@ -319,6 +323,8 @@ accel_mib() {
 		v2 qbx-vm stop --box "$D/two.json" > /dev/null
 		# shellcheck disable=SC2009 # those that are dead but not buried yet do not count
 		! ps -o stat=,args= -u 1879048192 | grep -v ^Z || false
+		# shellcheck disable=SC2009
+		! ps -eo stat=,args= | grep '[v]irtiofsd --' | grep -v ^Z || false
 		[ "$(ls -A /run/qemubox)" = '' ]
 		run v2 ls /sys/fs/cgroup/qemubox
 		[ "$status" -ne 0 ]

@@ -7,6 +7,7 @@ bats_require_minimum_version 1.5.0
 
 load boxes
 load tasks
+load root
 
 # volume SOURCE DESTINATION OPTION... — an option of ctr
 volume() {
@@ -238,6 +239,43 @@ becomes() {
 	[ "$(head -c 10 one)" = 'by the box' ]
 	[ -z "$(tr -d '\0' < two)" ]
 	losetup -d "$loop" "$bound"
+}
+
+@test "by hand: a document with a specification, one step at a time" {
+	mkdir data
+	echo shared > data/file
+	echo sent > token
+	busybox_root "$PWD/root"
+	jq -cn --arg d "$PWD" '{qbx: 1, id: "hand", network: "none", rootfs: [{type: "bind", source: "\($d)/root"}],
+		spec: {ociVersion: "1.1.0", process: {cwd: "/", user: {uid: 0, gid: 0}, args: ["true"], env: ["PATH=/bin"]},
+		mounts: [{destination: "/proc", type: "proc", source: "proc"},
+			{destination: "/data", type: "bind", source: "\($d)/data", options: ["rbind", "rw", "nosuid"]},
+			{destination: "/token", type: "bind", source: "\($d)/token", options: ["bind", "ro"]}],
+		linux: {namespaces: [["pid", "mount", "network"][] | {type: .}]}}}' > in.json
+	[[ $(qbx-fs prepare --dry-run --box in.json) == *"share $PWD/data as volumes/0, for /data"*"send $PWD/token as files/1, read-only, for /token"* ]]
+	qbx-fs prepare --box in.json > box.json
+	run ! grep sent box.json
+	[[ $(qbx-vm run --dry-run --box box.json) == *"/volumes/0 ($PWD/data)"*'virtiofsd --shared-dir=/volumes '*' vhost-user-fs-device,'* ]]
+	# Its files are kept up to date while it runs in the foreground, too.
+	mkfifo said
+	qbx-vm run --box box.json -- sh -c 'cat /data/file /token; grep -o "/data virtiofs rw,nosuid" /proc/mounts
+		echo mine > /data/new; until [ "$(cat /token)" = again ]; do sleep 0.1; done; echo seen' \
+		< /dev/null > said 3>&- &
+	runner=$!
+	exec 9< said
+	for line in shared sent '/data virtiofs rw,nosuid'; do
+		read -r -u 9 got
+		[ "$got" = "$line" ]
+	done
+	echo again > token
+	read -r -u 9 got
+	[ "$got" = seen ]
+	wait $runner
+	[ "$(cat data/new)" = mine ]
+	# What was looked at is what is opened, or nothing is.
+	mv data other && mkdir data
+	run -125 qbx-vm run --box box.json -- true
+	[[ $output == *"volume /data: $PWD/data is not what it was"* ]]
 }
 
 @test "what cannot be a volume is refused by name, before anything starts" {

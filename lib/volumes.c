@@ -3,6 +3,7 @@
 #include "volumes.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ static const struct {
 	[VOLUME_FILE] = { "file", VOLUMES_FILES "/" },
 	[VOLUME_DISK] = { "disk", VOLUMES_DISKS "/" },
 	[VOLUME_BLOCK] = { "block", BLOCK_PREFIX },
+	[VOLUME_SHM] = { "shm", "shm" },
 };
 
 void volume_path(enum volume_kind kind, size_t index, char path[VOLUMES_PATH_MAX])
@@ -39,7 +41,7 @@ static bool is_numbered(const char *path, const char *prefix)
 bool volume_is_path(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (is_numbered(path, kinds[i].prefix))
+		if (i != VOLUME_SHM && is_numbered(path, kinds[i].prefix))
 			return true;
 	return false;
 }
@@ -117,7 +119,7 @@ int volume_read(const json_t *volumes, size_t index, struct volume *v, struct qb
 {
 	json_t *j = json_array_get(volumes, index);
 	int readonly = 0, recursive = 0;
-	json_int_t dev, ino;
+	json_int_t dev, ino, size = 0;
 	const char *kind;
 	json_error_t je;
 
@@ -125,10 +127,10 @@ int volume_read(const json_t *volumes, size_t index, struct volume *v, struct qb
 	if (json_array_size(volumes) > VOLUMES_MAX)
 		return err_code(err, EX_DATAERR, "fs.volumes: %zu volumes, at most %u",
 				json_array_size(volumes), VOLUMES_MAX);
-	if (json_unpack_ex(j, &je, 0, "{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s?s}", "kind", &kind,
-			   "source", &v->source, "destination", &v->destination, "dev", &dev, "ino",
-			   &ino, "readonly", &readonly, "recursive", &recursive, "fstype",
-			   &v->fstype) < 0)
+	if (json_unpack_ex(j, &je, 0, "{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s?s, s?I}", "kind",
+			   &kind, "source", &v->source, "destination", &v->destination, "dev", &dev,
+			   "ino", &ino, "readonly", &readonly, "recursive", &recursive, "fstype",
+			   &v->fstype, "size", &size) < 0)
 		return err_code(err, EX_DATAERR, "fs.volumes: %s", je.text);
 	if (read_kind(kind, &v->kind, err) < 0 || read_index(j, v, err) < 0)
 		return -1;
@@ -137,6 +139,7 @@ int volume_read(const json_t *volumes, size_t index, struct volume *v, struct qb
 		return err_code(err, EX_DATAERR, "fs.volumes: number %zu is not one", index);
 	v->dev = (uint64_t)dev;
 	v->ino = (uint64_t)ino;
+	v->size = size > 0 ? (uint64_t)size : 0;
 	v->readonly = readonly;
 	v->recursive = recursive;
 	volume_path(v->kind, index, v->path);
@@ -154,6 +157,8 @@ json_t *volume_to_json(const struct volume *v)
 	if (j && v->fstype && v->fstype[0] &&
 	    json_object_set_new(j, "fstype", json_string(v->fstype)) < 0)
 		json_decref(take_ptr(j));
+	if (j && v->size > 0)
+		json_object_set_new(j, "size", json_integer((json_int_t)v->size));
 	return j;
 }
 
@@ -220,12 +225,30 @@ static json_t *entry_of(const json_t *spec, const struct volume *v, struct qbx_e
 	return NULL;
 }
 
+/* Memory that processes share is the guest's own. */
+static int place_shm(json_t *mount, const struct volume *v, struct qbx_err *err)
+{
+	json_t *options = json_pack("[s, s, s, s]", "nosuid", "nodev", "noexec", "mode=1777");
+
+	if (v->size > 0)
+		json_array_append_new(options, json_sprintf("size=%" PRIu64, v->size));
+	if (v->readonly)
+		json_array_append_new(options, json_string("ro"));
+	if (json_object_set_new(mount, "type", json_string("tmpfs")) < 0 ||
+	    json_object_set_new(mount, "source", json_string("shm")) < 0 ||
+	    json_object_set_new(mount, "options", options) < 0)
+		return err_sys(err, ENOMEM, "place the volumes");
+	return 0;
+}
+
 static int place(const json_t *spec, const struct volume *v, bool emulated, struct qbx_err *err)
 {
 	json_t *mount = entry_of(spec, v, err);
 
 	if (!mount)
 		return -1;
+	if (v->kind == VOLUME_SHM)
+		return place_shm(mount, v, err);
 	if (json_object_set_new(mount, "source", json_string(v->path)) < 0)
 		return err_sys(err, ENOMEM, "place the volumes");
 	if (v->device)

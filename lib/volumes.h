@@ -23,6 +23,7 @@ enum volume_kind {
 	VOLUME_FILE,  /* its contents are sent to the guest, and again when they change */
 	VOLUME_DISK,  /* a disk of the VM, with a file system that the guest mounts */
 	VOLUME_BLOCK, /* a disk of the VM, as a block device in the container */
+	VOLUME_SHM,   /* /dev/shm: memory of the guest's, as large as the host's was */
 };
 
 /* One element of "fs.volumes" of qbx-json(7). Strings are borrowed from it. */
@@ -33,6 +34,7 @@ struct volume {
 	char path
 		[VOLUMES_PATH_MAX]; /* below the bundle in the guest; VOLUME_BLOCK: "disk:<serial>" */
 	const char *fstype;	    /* VOLUME_DISK only, else "" */
+	uint64_t size;		    /* VOLUME_SHM only, in bytes; 0: no bound */
 	const char *source;	    /* absolute, on the host */
 	const char *destination;    /* in the container */
 	uint64_t dev, ino;	    /* what the source was; it is opened only if it still is that */

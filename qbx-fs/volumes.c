@@ -127,7 +127,19 @@ static int refuse(const struct bind *b, const char *why, const char *hint, struc
 	return err_hint(err, "%s", hint);
 }
 
-static int judge(const struct bind *b, int fd, const struct stat *st, enum volume_kind *kind,
+/* What CRI gives every container is a tmpfs of the host's, for all in a sandbox to share. */
+static bool is_shm(const struct bind *b, int fd, uint64_t *size)
+{
+	struct statfs st;
+
+	if (strcmp(b->destination, "/dev/shm") != 0 || fstatfs(fd, &st) < 0 ||
+	    (unsigned long)st.f_type != TMPFS_MAGIC)
+		return false;
+	*size = (uint64_t)st.f_blocks * (uint64_t)st.f_bsize;
+	return true;
+}
+
+static int judge(const struct bind *b, int fd, const struct stat *st, struct volume *v,
 		 struct qbx_err *err)
 {
 	const char *what = S_ISSOCK(st->st_mode)   ? "a socket"
@@ -137,7 +149,7 @@ static int judge(const struct bind *b, int fd, const struct stat *st, enum volum
 						   : "a regular file";
 
 	if (b->fstype[0] || b->device || S_ISBLK(st->st_mode)) {
-		*kind = b->fstype[0] ? VOLUME_DISK : VOLUME_BLOCK;
+		v->kind = b->fstype[0] ? VOLUME_DISK : VOLUME_BLOCK;
 		if (S_ISBLK(st->st_mode) || (S_ISREG(st->st_mode) && b->fstype[0]))
 			return 0;
 		return refuse(b, what, "a block device, or a disk image in a file, can be mounted",
@@ -150,10 +162,14 @@ static int judge(const struct bind *b, int fd, const struct stat *st, enum volum
 	if (is_kernel(fd))
 		return refuse(b, "of the host's kernel",
 			      "a box has its own: mount proc, sysfs or cgroup there", err);
-	*kind = S_ISREG(st->st_mode) && st->st_size <= (off_t)FILES_CONTENT_MAX &&
-				(b->readonly || is_of_the_box(b->destination))
-			? VOLUME_FILE
-			: VOLUME_SHARE;
+	if (S_ISDIR(st->st_mode) && is_shm(b, fd, &v->size)) {
+		v->kind = VOLUME_SHM;
+		return 0;
+	}
+	v->kind = S_ISREG(st->st_mode) && st->st_size <= (off_t)FILES_CONTENT_MAX &&
+				  (b->readonly || is_of_the_box(b->destination))
+			  ? VOLUME_FILE
+			  : VOLUME_SHARE;
 	return 0;
 }
 
@@ -185,7 +201,7 @@ static json_t *make_volume(const struct bind *b, struct qbx_err *err)
 	};
 	json_t *j;
 
-	if (fd < 0 || judge(b, fd, &st, &v.kind, err) < 0)
+	if (fd < 0 || judge(b, fd, &st, &v, err) < 0)
 		return NULL;
 	v.dev = st.st_dev;
 	v.ino = st.st_ino;
@@ -396,7 +412,8 @@ void volumes_plan(const json_t *volumes)
 	static const char *const does[] = { [VOLUME_SHARE] = "share",
 					    [VOLUME_FILE] = "send",
 					    [VOLUME_DISK] = "attach and mount",
-					    [VOLUME_BLOCK] = "attach" };
+					    [VOLUME_BLOCK] = "attach",
+					    [VOLUME_SHM] = "replace" };
 
 	for (size_t i = 0; i < json_array_size(volumes); i++) {
 		struct qbx_err err = { 0 };

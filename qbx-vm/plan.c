@@ -188,7 +188,8 @@ static int plan_volumes(struct vm_spec *spec, const json_t *volumes, struct qbx_
 			return -1;
 		if (v.kind == VOLUME_SHARE)
 			spec->shares[spec->nshares++] = v;
-		else if (v.kind != VOLUME_FILE && spec->nattached < VM_DISKS_MAX)
+		else if ((v.kind == VOLUME_DISK || v.kind == VOLUME_BLOCK) &&
+			 spec->nattached < VM_DISKS_MAX)
 			spec->attached[spec->nattached++] = v;
 	}
 	return spec->nshares > 0 ? plan_find_virtiofsd(spec->virtiofsd, err) : 0;

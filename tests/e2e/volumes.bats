@@ -31,16 +31,18 @@ refused() {
 
 # bats test_tags=kvm
 @test "directories: what one side does the other sees, with owners, modes, links and attributes" {
-	mkdir -p rw/sub ro
+	mkdir -p rw/sub ro shm
+	mount -t tmpfs -o size=1m tmpfs shm
 	echo secret > ro/key
 	echo before > rw/seen
 	install -m 4750 -o 1001 -g 1002 /dev/null rw/theirs
 	ln -s /etc/hostname rw/outside
 	ln rw/seen rw/again
 	setfattr -n user.host -v here rw/seen
-	up "$(volume "$PWD/rw" /data rbind rw)" "$(volume "$PWD/ro" /ro rbind ro)" both
+	up "$(volume "$PWD/rw" /data rbind rw)" "$(volume "$PWD/ro" /ro rbind ro)" \
+		"$(volume "$PWD/shm" /dev/shm rbind rw)" both
 	[ "$(fs both | jq -r '[.volumes[] | "\(.kind) \(.destination) \(.readonly)"] | join(",")')" = \
-		'share /data false,share /ro true' ]
+		'share /data false,share /ro true,shm /dev/shm false' ]
 
 	# the host's, seen from within
 	ex both look sh -ec 'cd /data; cat seen /ro/key; stat -c "%a %u:%g" theirs; readlink outside
@@ -54,6 +56,11 @@ refused() {
 		2
 		$(ex both name cat /etc/hostname)
 	END
+
+	# /dev/shm is the guest's own, as large as the host's
+	[ "$(ex both shm sh -c 'echo > /dev/shm/x; grep -o " /dev/shm tmpfs.*size=[0-9]*k" /proc/mounts')" = \
+		' /dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k' ]
+	[ -z "$(ls shm)" ]
 
 	# the container's, seen from here
 	ex both make sh -ec 'cd /data; echo within > new; chown 1234:4321 new; chmod 640 new; ln new hard
@@ -69,11 +76,14 @@ refused() {
 	[ ! -e rw/seen ] && [ ! -e rw/again ]
 	[ "$(stat -c '%s %b' rw/sub/sparse)" = '1073741824 0' ]
 
-	# and later, without a remount
+	# and later, without a remount, and when the box has stood still
+	ctr task pause both
+	ctr task resume both
 	echo after > rw/moved
 	mkdir rw/later && echo more > rw/later/file
 	[ "$(ex both later cat /data/moved /data/later/file)" = $'after\nmore' ]
 	down both
+	umount shm
 }
 
 @test "read-only is enforced by the host, whatever a privileged container does" {
@@ -210,6 +220,15 @@ becomes() {
 	down files
 }
 
+# attach FILE — to a free loop device, whose node this host may lack
+attach() {
+	local loop
+	loop=$(losetup --find 2>&1 | grep -o '/dev/loop[0-9]*' | head -n 1)
+	[ -b "$loop" ] || mknod -m 600 "$loop" b 7 "${loop#/dev/loop}"
+	losetup "$loop" "$1"
+	echo "$loop"
+}
+
 # bats test_tags=kvm
 @test "disk images and block devices are disks of the VM" {
 	truncate -s 64M image
@@ -217,7 +236,8 @@ becomes() {
 	truncate -s 8M one two
 	mke2fs -q one # which leaves its first sectors alone
 	echo 'on the first' | dd of=one conv=notrunc status=none
-	loop=$(losetup --find --show one) bound=$(losetup --find --show two)
+	loop=$(attach one)
+	bound=$(attach two)
 	mount "$loop" /mnt
 	refused 'Device or resource busy' "--device=$loop"
 	umount /mnt

@@ -183,6 +183,28 @@ static void a_disk_is_mounted_or_is_a_device(void **state)
 	assert_true(json_equal(spec, wanted));
 }
 
+static void shared_memory_is_the_guest_s(void **state)
+{
+	json_auto_t *volumes = parse("[" SHARE "]"), *spec = NULL, *wanted = NULL;
+	struct qbx_err err = { 0 };
+	struct volume v;
+
+	(void)state;
+	json_object_set_new(json_array_get(volumes, 0), "kind", json_string("shm"));
+	json_object_set_new(json_array_get(volumes, 0), "readonly", json_false());
+	json_object_set_new(json_array_get(volumes, 0), "size", json_integer(65536));
+	assert_int_equal(volume_read(volumes, 0, &v, &err), 0);
+	assert_int_equal(v.size, 65536);
+	assert_false(volume_is_path(v.path));
+	spec = parse("{\"mounts\":[{},{\"destination\":\"/data\",\"type\":\"bind\","
+		     "\"source\":\"/run/x/shm\",\"options\":[\"rbind\",\"ro\"]}]}");
+	assert_int_equal(volumes_place(spec, volumes, false, &err), 0);
+	wanted = parse("{\"mounts\":[{},{\"destination\":\"/data\",\"type\":\"tmpfs\","
+		       "\"source\":\"shm\",\"options\":[\"nosuid\",\"nodev\",\"noexec\","
+		       "\"mode=1777\",\"size=65536\"]}]}");
+	assert_true(json_equal(spec, wanted));
+}
+
 static void another_specification_is_noticed(void **state)
 {
 	json_auto_t *volumes = parse("[" SHARE "]"), *spec = parse("{\"mounts\":[{},{}]}");
@@ -207,6 +229,7 @@ int main(void)
 		cmocka_unit_test(a_specification_names_what_the_guest_has),
 		cmocka_unit_test(under_emulation_nothing_is_run_from_a_share),
 		cmocka_unit_test(a_disk_is_mounted_or_is_a_device),
+		cmocka_unit_test(shared_memory_is_the_guest_s),
 		cmocka_unit_test(another_specification_is_noticed),
 	};
 

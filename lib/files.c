@@ -41,6 +41,7 @@ struct file {
 	struct stamp stamp;		 /* of what was looked at last */
 	char digest[SHA256_HEX_LEN + 1]; /* of what was sent last */
 	bool sending, changed;
+	bool bad;   /* it cannot be read any more, and that was said */
 	bool first; /* what is sent is what files_send() has promised */
 };
 
@@ -285,8 +286,12 @@ static void look_again(struct file *f)
 	struct qbx_err err = { 0 };
 
 	f->changed = false;
-	if (update(f, &err) < 0 && err.sys != ENOENT) /* else it is just being replaced */
+	if (update(f, &err) >= 0) {
+		f->bad = false;
+	} else if (err.sys != ENOENT && !f->bad) { /* else it is just being replaced */
+		f->bad = true;			   /* said once */
 		log_warn("%s", err.msg);
+	}
 }
 
 /* ---- what happens to it ---- */

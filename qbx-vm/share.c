@@ -32,7 +32,6 @@
 #include "boot.h"
 #include "volumes.h"
 
-#define LISTEN_FD 3    /* in virtiofsd */
 #define FILES 1000000u /* descriptors: one for each inode that the guest has in its cache */
 
 /* Those for its sandbox, and those that it keeps. */

@@ -105,7 +105,7 @@ load root
 # bats test_tags=kvm
 @test "a shim that dies leaves nothing" {
 	mkfifo ready events
-	box orphan sh -c 'echo up; exec sleep 1000' > ready &
+	box --mount=type=bind,src=/etc,dst=/volume,options=rbind:ro orphan sh -c 'echo up; exec sleep 1000' > ready &
 	pid=$!
 	read -r _ < ready
 	# shellcheck disable=SC2094 # a FIFO

@@ -31,8 +31,10 @@ refused() {
 
 # bats test_tags=kvm
 @test "directories: what one side does the other sees, with owners, modes, links and attributes" {
-	mkdir -p rw/sub ro shm
+	mkdir -p rw/sub rw/inner ro shm
 	mount -t tmpfs -o size=1m tmpfs shm
+	mount -t tmpfs tmpfs rw/inner
+	echo mounted > rw/inner/file
 	echo secret > ro/key
 	echo before > rw/seen
 	install -m 4750 -o 1001 -g 1002 /dev/null rw/theirs
@@ -40,9 +42,9 @@ refused() {
 	ln rw/seen rw/again
 	setfattr -n user.host -v here rw/seen
 	up "$(volume "$PWD/rw" /data rbind rw)" "$(volume "$PWD/ro" /ro rbind ro)" \
-		"$(volume "$PWD/shm" /dev/shm rbind rw)" both
+		"$(volume "$PWD/shm" /dev/shm rbind rw)" "$(volume "$PWD/rw" /alone bind rw)" both
 	[ "$(fs both | jq -r '[.volumes[] | "\(.kind) \(.destination) \(.readonly)"] | join(",")')" = \
-		'share /data false,share /ro true,shm /dev/shm false' ]
+		'share /data false,share /ro true,shm /dev/shm false,share /alone false' ]
 
 	# the host's, seen from within
 	ex both look sh -ec 'cd /data; cat seen /ro/key; stat -c "%a %u:%g" theirs; readlink outside
@@ -56,6 +58,10 @@ refused() {
 		2
 		$(ex both name cat /etc/hostname)
 	END
+
+	# what is mounted below comes along if it is asked for
+	[ "$(ex both below sh -c 'ls /alone/inner; cat /data/inner/file; echo new > /data/inner/new')" = mounted ]
+	[ "$(cat rw/inner/new)" = new ]
 
 	# /dev/shm is the guest's own, as large as the host's
 	[ "$(ex both shm sh -c 'echo > /dev/shm/x; grep -o " /dev/shm tmpfs.*size=[0-9]*k" /proc/mounts')" = \
@@ -83,26 +89,28 @@ refused() {
 	mkdir rw/later && echo more > rw/later/file
 	[ "$(ex both later cat /data/moved /data/later/file)" = $'after\nmore' ]
 	down both
-	umount shm
+	umount shm rw/inner
 }
 
 @test "read-only is enforced by the host, whatever a privileged container does" {
-	mkdir ro rw
+	mkdir -p ro/inner rw
 	echo secret > ro/key
+	mount -t tmpfs tmpfs ro/inner
 	up --privileged "$(volume "$PWD/ro" /ro rbind ro)" "$(volume "$PWD/rw" /rw bind)" tough
 	run ! ex tough write sh -c 'mount -o remount,rw,bind /ro; mount | grep "on /ro .*(rw"; echo x > /ro/new'
 	[[ $output == *'on /ro type virtiofs (rw'* ]] # the guest let it
 	[[ $output == *'Read-only file system'* ]]    # and the host did not
 	for what in 'rm /ro/key' 'chmod 777 /ro/key' 'chown 1 /ro/key' 'mv /ro/key /ro/k' 'touch /ro/key' 'mkdir /ro/d' \
-		'ln /ro/key /ro/l' 'truncate -s 0 /ro/key'; do
+		'ln /ro/key /ro/l' 'echo x > /ro/inner/x' 'truncate -s 0 /ro/key'; do
 		run ! ex tough "e$RANDOM" sh -c "$what"
 	done
 	# A device node would count on the host.
 	run ! ex tough node mknod /rw/disk b 8 0
-	diff <(find ro rw) <(printf '%s\n' ro ro/key rw)
+	diff <(find ro rw | sort) <(printf '%s\n' ro ro/inner ro/key rw)
 	[ "$(stat -c %a:%u ro/key)" = 644:0 ]
 	[ "$(cat ro/key)" = secret ]
 	down tough
+	umount ro/inner
 }
 
 @test "much of it, many of them, mapped and locked: as on a disk" {

@@ -86,10 +86,15 @@ boots_with_every_qemu() {
 	found=$(qemus)
 	[ "${QEMUBOX_ACCEL:-}" != tcg ] || [ "$(wc -l <<< "$found")" -eq 3 ] ||
 		{ echo "not all are there: make others"; false; }
+	mkdir "$T/volume"
+	echo shared > "$T/volume/file"
+	with ".spec.mounts += [{destination: \"/volume\", type: \"bind\", source: \"$T/volume\", options: [\"rbind\"]}]"
+	qbx-fs prepare < "$T/box.json" > "$T/shared.json"
 	for qemu in $found; do
 		echo "$1 on $("$qemu" --version | head -n 1)"
-		QEMUBOX_QEMU_PATH=$qemu qbx-vm run --box "$BOX" --report "$T/report" -- uname -s > "$T/out"
-		[ "$(cat "$T/out")" = Linux ]
+		QEMUBOX_QEMU_PATH=$qemu qbx-vm run --box "$T/shared.json" --report "$T/report" -- \
+			sh -c 'uname -s; cat /volume/file' > "$T/out"
+		[ "$(cat "$T/out")" = $'Linux\nshared' ]
 		[ "$(jq -r .vm.machine "$T/report")" = "$1" ]
 	done
 }

@@ -13,6 +13,7 @@
  *   guestctl shutdown|ping|oom DIR
  *   guestctl clock DIR NANOSECONDS
  *   guestctl stats DIR [grows]
+ *   guestctl file DIR ID NUMBER MODE FILE
  *
  * DIR is where vsock/vsock.sock is and where boot leaves the token. run and exec connect their own
  * stdin, stdout and stderr and exit with the process's status. With GUESTCTL_TERMINAL set what is made
@@ -682,6 +683,28 @@ static void network(struct ctl *ctl)
 		      &qemubox__guest__v1__set_network_response__descriptor, on_answer, ctl);
 }
 
+/* NUMBER, MODE in octal, and a file that holds the contents. */
+static void file(struct ctl *ctl)
+{
+	Qemubox__Guest__V1__WriteFileRequest r = QEMUBOX__GUEST__V1__WRITE_FILE_REQUEST__INIT;
+	struct qbx_err err = { 0 };
+	char *text;
+
+	if (io_read_file(AT_FDCWD, ctl->args[2], 4u << 20, &text, &r.content.len, &err) < 0) {
+		fprintf(stderr, "%s\n", err.msg);
+		exit(FAILED);
+	}
+	r.content.data = (uint8_t *)text;
+	r.id = ctl->id;
+	r.number = (uint32_t)strtoul(ctl->args[0], NULL, 10);
+	r.mode = (uint32_t)strtoul(ctl->args[1], NULL, 8);
+	r.uid = 12;
+	r.gid = 34;
+	ttrpc_request(ctl->conn, GUEST_SERVICE, "WriteFile", &r.base, PATIENCE_MS,
+		      &qemubox__guest__v1__write_file_response__descriptor, on_answer, ctl);
+	free(text);
+}
+
 static void run_create(struct ctl *ctl)
 {
 	create(ctl, on_answer);
@@ -723,7 +746,7 @@ static const struct verb {
 	{ "update", 1, update },     { "shutdown", 0, shutdown_ },
 	{ "stats", 0, stats },	     { "ping", 0, ping },
 	{ "oom", 0, oom },	     { "clock", 0, clock_ },
-	{ "network", 1, network },
+	{ "network", 1, network },   { "file", 3, file },
 };
 
 static void on_lost(void *arg, struct ttrpc_conn *conn)

@@ -213,6 +213,28 @@ teardown_file() {
 	[ "$output" = localhost ]
 }
 
+@test "files that are sent before a container, and what is no file" {
+	echo first > one
+	head -c 1048576 /dev/zero > most
+	guestctl file "$vm" filed 7 640 most
+	guestctl file "$vm" filed 7 4644 one # over it, and shorter
+	run box filed -c '.mounts += [{destination: "/file", type: "bind", source: "files/7", options: ["bind", "ro"]}]' \
+		sh -c 'stat -c "%a %u:%g" /file; cat /file; ! echo x > /file' < /dev/null
+	[[ $output == $'4644 12:34\nfirst\n'* ]] || { echo "$output"; false; }
+	printf x >> most
+	run -99 guestctl file "$vm" other 63 600 most
+	[[ $output == *'code 3: '*'more than 1048576'* ]]
+	for bad in 'other 64 600' 'other 1 10000' '../../etc 1 600'; do
+		# shellcheck disable=SC2086
+		run -99 guestctl file "$vm" $bad one
+		[[ $output == *'code 3: '* ]]
+	done
+	# nothing else of the bundle, nor of the guest, can be bound
+	for source in files/../config.json volumes/0/../../rootfs /etc files rootfs; do
+		refused 'mount on /x' -c ".mounts += [{destination: \"/x\", type: \"bind\", source: \"$source\", options: [\"bind\"]}]"
+	done
+}
+
 @test "another network, while a container runs: addresses, MAC, routes, name servers" {
 	mkfifo go
 	box moved sh -c 'read -r _; ip -o link show dev lan1; ip -4 -o addr; ip route; cat /etc/hosts /etc/resolv.conf' \

@@ -24,12 +24,22 @@ static const struct {
 	{ "accel", JSON_STRING },   { "rootfs", JSON_ARRAY },	  { "spec", JSON_OBJECT },
 	{ "network", JSON_STRING }, { "net", JSON_OBJECT },	  { "fs", JSON_OBJECT },
 	{ "vm", JSON_OBJECT },	    { "shim", JSON_OBJECT },	  { "machine", JSON_STRING },
-	{ "end", JSON_OBJECT },	    { "networks", JSON_ARRAY },
+	{ "end", JSON_OBJECT },	    { "networks", JSON_ARRAY },	  { "writable", JSON_STRING },
+	{ "writable_mib", JSON_INTEGER },
 };
 
 static const char *type_name(json_type type)
 {
-	return type == JSON_STRING ? "a string" : type == JSON_ARRAY ? "an array" : "an object";
+	switch (type) {
+	case JSON_STRING:
+		return "a string";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_INTEGER:
+		return "a whole number";
+	default:
+		return "an object";
+	}
 }
 
 int box_name_ok(const char *name)

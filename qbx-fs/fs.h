@@ -8,7 +8,8 @@
  * first. One layer is a disk as it is. Of several, mkfs.erofs makes one more image that holds their
  * merged metadata only, and a VMDK description lines that image and the layers up as one disk, so
  * that any number of layers takes one of the few disk slots of a microvm. The guest mounts that
- * disk read-only below an overlay whose upper directory is in its memory.
+ * disk read-only below an overlay whose upper directory is on a disk of the container's own:
+ * writable.h.
  *
  * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
  * (of a directory, as its other snapshotters have them, a tar archive, an OCI image) goes to the
@@ -223,8 +224,11 @@ int oci_open(const struct cache *c, const char *archive, struct layers *l, json_
 
 /* doc.c */
 
+struct writable;
+
 /** doc_fs() - the "fs" object, without t_us; takes the references. NULL with @err. */
-json_t *doc_fs(json_t *disks, json_t *process, bool readonly, struct qbx_err *err) _must_check_;
+json_t *doc_fs(json_t *disks, json_t *process, bool readonly, const struct writable *w,
+	       struct qbx_err *err) _must_check_;
 
 /* plan.c: what --dry-run prints */
 

@@ -6,6 +6,7 @@
 
 #include "fs.h"
 #include "json.h"
+#include "writable.h"
 
 /* One element of "rootfs". */
 struct rootfs {
@@ -17,6 +18,7 @@ struct prep {
 	struct cache cache;
 	struct layers layers;
 	struct phases t;
+	struct writable writable;
 	json_t *process;
 	bool readonly;
 };
@@ -205,25 +207,64 @@ static int resolve(struct prep *p, const struct rootfs *m, struct qbx_err *err)
 			m->type);
 }
 
-static int make_fs(struct prep *p, const json_t *doc, json_t **fs, struct qbx_err *err)
+/* The upper directory of an overlay, with overlayfs's escapes undone, or NULL; the caller frees it. */
+static int find_upper(const struct rootfs *m, char **upper, struct qbx_err *err)
+{
+	char *to;
+
+	*upper = NULL;
+	for (const char **o = m->options; *o; o++) {
+		if (strcmp(m->type, "overlay") != 0 || strncmp(*o, "upperdir=", 9) != 0)
+			continue;
+		free(*upper);
+		to = *upper = strdup(*o + 9);
+		if (!to)
+			return err_sys(err, ENOMEM, "rootfs");
+		for (const char *p = *o + 9; *p; p++) {
+			p += *p == '\\' && p[1];
+			*to++ = *p;
+		}
+		*to = '\0';
+	}
+	return 0;
+}
+
+static int choose_writable(struct prep *p, const struct config *cfg, const struct box *box,
+			   const struct rootfs *m, struct qbx_err *err)
+{
+	_cleanup_free_ char *upper = NULL;
+
+	if (find_upper(m, &upper, err) < 0)
+		return -1;
+	return writable_choose(&p->writable, cfg, box, upper,
+			       strcmp(m->type, "bind") ? NULL : m->source, p->readonly, err);
+}
+
+static int make_fs(struct prep *p, const struct config *cfg, const struct box *box, json_t **fs,
+		   struct qbx_err *err)
 {
 	_cleanup_free_ const char **options = NULL;
 	struct rootfs m = { .type = "", .source = "" };
 	json_t *disks;
 
-	if (read_rootfs(doc, &m, err) < 0)
+	if (read_rootfs(box->doc, &m, err) < 0)
 		return -1;
 	options = m.options;
 	for (const char **o = options; o && *o; o++)
 		if (!strcmp(*o, "ro"))
 			p->readonly = true;
-	if (resolve(p, &m, err) < 0)
+	if (choose_writable(p, cfg, box, &m, err) < 0 || resolve(p, &m, err) < 0)
 		return -1;
 	phase_mark(&p->t, "convert");
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)
 		return -1;
 	phase_mark(&p->t, "merge");
-	*fs = doc_fs(disks, take_ptr(p->process), p->readonly, err);
+	if (writable_make(&p->writable, &p->cache, err) < 0) {
+		json_decref(disks);
+		return -1;
+	}
+	phase_mark(&p->t, "writable");
+	*fs = doc_fs(disks, take_ptr(p->process), p->readonly, &p->writable, err);
 	return *fs ? 0 : -1;
 }
 
@@ -254,11 +295,12 @@ static int prepare(struct cli *cli, struct qbx_err *err)
 	if (r == 0)
 		r = cache_open(&p.cache, cli, err);
 	if (r == 0)
-		r = make_fs(&p, box.doc, &fs, err);
+		r = make_fs(&p, &cli->cfg, &box, &fs, err);
 	if (r == 0)
 		r = emit(cli, &box, fs, &p, err);
 	layers_free(&p.layers);
 	cache_close(&p.cache);
+	writable_free(&p.writable);
 	json_decref(p.process);
 	json_decref(p.t.t_us);
 	return r;

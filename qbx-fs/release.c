@@ -3,10 +3,12 @@
 #include <errno.h>
 
 #include "fs.h"
+#include "writable.h"
 
 /*
- * prepare leaves nothing that belongs to one box alone: its images are shared and stay, so all
- * there is to take back is the key. A box that was never prepared counts as released.
+ * All that belongs to one box alone is the disk that it wrote to, unless that is a snapshot's. It
+ * is found by the box's name, so a box that was never prepared, or whose document is lost, can be
+ * released as well. Images are shared and stay.
  */
 static int release(struct cli *cli, struct qbx_err *err)
 {
@@ -15,15 +17,18 @@ static int release(struct cli *cli, struct qbx_err *err)
 	if (cli_read_box(cli, &box, err) < 0)
 		return -1;
 	if (cli->dry_run) {
+		printf("rm -f %s/writable/%s.ext4\n", cli->cfg.state_dir, box.key);
 		printf("drop \"fs\" of %s; shared images stay\n", box.key);
 		return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 	}
+	if (writable_release(&cli->cfg, &box, err) < 0)
+		return -1;
 	json_object_del(box.doc, "fs");
 	return cli_emit(box.doc, err);
 }
 
 const struct cli_verb release_verb = {
 	.name = "release",
-	.help = "undo prepare: drop the \"fs\" key; shared images stay",
+	.help = "undo prepare: remove what the box wrote, drop the \"fs\" key; shared images stay",
 	.run = release,
 };

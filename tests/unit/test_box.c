@@ -44,6 +44,7 @@ static void bad_documents_say_what_is_wrong(void **state)
 		{ "{\"qbx\":1}", "\"id\" is missing" },
 		{ "{\"qbx\":1,\"id\":7}", "\"id\" must be a string" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"rootfs\":{}}", "\"rootfs\" must be an array" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"writable_mib\":1.5}", "must be a whole number" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"id\":\"b\"}", "duplicate" },
 		{ "{\"qbx\":1,\"id\":\"a\"} x", "end of file" },
 		{ "{\"qbx\":1,\"id\":\"../x\"}", "letters and digits" },

@@ -10,6 +10,7 @@
 #include "ext4.h"
 #include "fs.h"
 #include "io.h"
+#include "log.h"
 
 #define SUFFIX ".ext4"
 #define COPY_BYTES 65536
@@ -92,6 +93,11 @@ int writable_choose(struct writable *w, const struct config *cfg, const struct b
 	if (upper && (upper[0] != '/' || !upper[strspn(upper, "/")]))
 		return err_code(err, EX_DATAERR, "rootfs: upperdir \"%s\" is not an absolute path",
 				upper);
+	/* That of a snapshot that has gone, in a document that is used once more. */
+	if (upper && access(upper, F_OK) < 0 && errno == ENOENT) {
+		log_warn("%s is not there: what box %s writes goes with the box", upper, box->key);
+		upper = NULL;
+	}
 	if (choose_size(w, cfg, box, err) < 0)
 		return -1;
 	if ((upper || root) && copy_root(w, upper ? upper : root, err) < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ext4fs.c - read an ext4 file system that a guest has written: superblock, inodes, data, directories */
+/* ext4fs.c - read an ext4 file system that a guest has written: all but extended attributes */
 #include "ext4fs.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@
 #define INCOMPAT_KNOWN (0x2u | 0x40u | INCOMPAT_64BIT | 0x200u) /* filetype, extents, flex_bg */
 
 #define FLAG_EXTENTS 0x80000u
-#define FLAGS_UNKNOWN (0x800u | 0x200000u | 0x10000000u) /* encrypted, a value's inode, inline data */
+#define FLAGS_UNKNOWN \
+	(0x800u | 0x200000u | 0x10000000u) /* encrypted, a value's inode, inline data */
 
 #define EXTENT_MAGIC 0xf30au
 #define EXTENT_DEPTH_MAX 5u
@@ -27,7 +28,8 @@
 
 static int damaged(struct qbx_err *err, const char *what)
 {
-	return err_code(err, EX_DATAERR, "the file system is damaged: %s", what);
+	err_code(err, EX_DATAERR, "the file system is damaged: %s", what);
+	return -1;
 }
 
 static int read_at(const struct ext4fs *fs, uint64_t offset, void *buf, size_t len,
@@ -50,12 +52,12 @@ static int read_block(const struct ext4fs *fs, uint64_t block, uint8_t *buf, str
 
 static int check_features(uint32_t incompat, struct qbx_err *err)
 {
-	if (incompat & INCOMPAT_RECOVER) {
-		err_code(err, EX_TEMPFAIL, "the file system is in use, or was when its guest ended");
-		return err_hint(err, "stop the container; if its guest was killed, run it once more");
-	}
+	if (incompat & INCOMPAT_RECOVER)
+		return err_code(err, EX_TEMPFAIL,
+				"the file system is in use, or was when its guest ended");
 	if (incompat & ~INCOMPAT_KNOWN)
-		return err_code(err, EX_DATAERR, "the file system has features 0x%x that are not ours",
+		return err_code(err, EX_DATAERR,
+				"the file system has features 0x%x that are not ours",
 				incompat & ~INCOMPAT_KNOWN);
 	return 0;
 }
@@ -138,14 +140,13 @@ static void decode_inode(struct ext4fs_inode *i)
 int ext4fs_inode(const struct ext4fs *fs, uint32_t number, struct ext4fs_inode *inode,
 		 struct qbx_err *err)
 {
-	uint32_t group = (number - 1) / fs->inodes_per_group;
 	uint64_t table, at;
 
-	if (number == 0 || number > fs->inodes)
-		return damaged(err, "an inode number beyond its end");
-	if (inode_table(fs, group, &table, err) < 0)
-		return -1;
 	memset(inode, 0, sizeof(*inode));
+	if (number == 0 || number > fs->inodes || fs->inodes_per_group == 0)
+		return damaged(err, "an inode number beyond its end");
+	if (inode_table(fs, (number - 1) / fs->inodes_per_group, &table, err) < 0)
+		return -1;
 	at = table * EXT4FS_BLOCK +
 	     (uint64_t)((number - 1) % fs->inodes_per_group) * EXT4FS_INODE_LEN;
 	if (read_at(fs, at, inode->raw, sizeof(inode->raw), err) < 0)

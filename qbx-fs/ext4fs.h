@@ -2,12 +2,13 @@
 /*
  * ext4fs.h - read an ext4 file system that a guest has written
  *
- * Anything may be in it. Every number is checked before it is used, nothing is allocated by what it says,
- * and what is walked is bounded by who walks: a directory may hold itself. Only what ext4.c's file
- * systems have is understood, and only if it was unmounted, or frozen: its journal is not read.
+ * Anything may be in it. Every number is checked before it is used, nothing is allocated by what it
+ * says, and what is walked is bounded by who walks: a directory may hold itself. Only what ext4.c's
+ * file systems have is understood, and only if it was unmounted, or frozen: its journal is not
+ * read.
  *
- * Source of the format: the kernel's Documentation/filesystems/ext4/ and fs/ext4/ext4.h, xattr.h and
- * acl.h. Little endian.
+ * Source of the format: the kernel's Documentation/filesystems/ext4/ and fs/ext4/ext4.h, xattr.h
+ * and acl.h. Little endian.
  */
 #ifndef QBX_EXT4FS_H
 #define QBX_EXT4FS_H
@@ -21,7 +22,7 @@
 #define EXT4FS_ROOT 2u
 #define EXT4FS_INODE_LEN 256u
 #define EXT4FS_NAME_MAX 255u
-#define EXT4FS_XATTR_MAX 4096u /* bytes of a value */
+#define EXT4FS_XATTR_MAX 4096u	   /* bytes of a value */
 #define EXT4FS_XATTR_NAME_MAX 300u /* with its prefix and NUL */
 
 /** ext4fs_read_fn - all of @len bytes at @offset. Return: 0, or -1 with errno. */
@@ -63,17 +64,17 @@ typedef int ext4fs_xattr_fn(void *arg, const char *name, const void *value, size
 
 /**
  * ext4fs_extents() - where the data of a file is: @offset and @len in bytes of it, @at in the image
- * In order, without holes and what reads as zeros, and up to the file's size. Return: 0, what @fn has
- * returned, or -1 with @err.
+ * In order, without holes and what reads as zeros, and up to the file's size. Return: 0, what @fn
+ * has returned, or -1 with @err.
  */
 int ext4fs_extents(const struct ext4fs *fs, const struct ext4fs_inode *inode, ext4fs_extent_fn *fn,
 		   void *arg, struct qbx_err *err) _must_check_;
 
-/** ext4fs_entries() - what is in a directory, but for "." and "..". Names have no slash. */
+/** ext4fs_entries() - what is in a directory, but for "." and ".."; no name has a slash. */
 int ext4fs_entries(const struct ext4fs *fs, const struct ext4fs_inode *dir, ext4fs_entry_fn *fn,
 		   void *arg, struct qbx_err *err) _must_check_;
 
-/** ext4fs_xattrs() - extended attributes as getxattr(2) has them, access control lists among them. */
+/** ext4fs_xattrs() - extended attributes as getxattr(2) has them, access control lists too. */
 int ext4fs_xattrs(const struct ext4fs *fs, const struct ext4fs_inode *inode, ext4fs_xattr_fn *fn,
 		  void *arg, struct qbx_err *err) _must_check_;
 

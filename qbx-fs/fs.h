@@ -31,8 +31,15 @@
 #define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
 #define STACK_MAX 4u	/* disks that a microvm has room for, when layers cannot be merged */
 
-/* prepare.c, release.c */
-extern const struct cli_verb prepare_verb, release_verb;
+/* prepare.c, release.c, export.c */
+extern const struct cli_verb prepare_verb, release_verb, export_verb;
+
+/* What the command line says beyond what all commands know. */
+struct fs_options {
+	const char *to; /* export: directory, or NULL */
+};
+
+extern struct fs_options fs_options;
 
 /* layer.c */
 

@@ -207,39 +207,6 @@ static int resolve(struct prep *p, const struct rootfs *m, struct qbx_err *err)
 			m->type);
 }
 
-/* The upper directory of an overlay, with overlayfs's escapes undone, or NULL; the caller frees it. */
-static int find_upper(const struct rootfs *m, char **upper, struct qbx_err *err)
-{
-	char *to;
-
-	*upper = NULL;
-	for (const char **o = m->options; *o; o++) {
-		if (strcmp(m->type, "overlay") != 0 || strncmp(*o, "upperdir=", 9) != 0)
-			continue;
-		free(*upper);
-		to = *upper = strdup(*o + 9);
-		if (!to)
-			return err_sys(err, ENOMEM, "rootfs");
-		for (const char *p = *o + 9; *p; p++) {
-			p += *p == '\\' && p[1];
-			*to++ = *p;
-		}
-		*to = '\0';
-	}
-	return 0;
-}
-
-static int choose_writable(struct prep *p, const struct config *cfg, const struct box *box,
-			   const struct rootfs *m, struct qbx_err *err)
-{
-	_cleanup_free_ char *upper = NULL;
-
-	if (find_upper(m, &upper, err) < 0)
-		return -1;
-	return writable_choose(&p->writable, cfg, box, upper,
-			       strcmp(m->type, "bind") ? NULL : m->source, p->readonly, err);
-}
-
 static int make_fs(struct prep *p, const struct config *cfg, const struct box *box, json_t **fs,
 		   struct qbx_err *err)
 {
@@ -253,7 +220,8 @@ static int make_fs(struct prep *p, const struct config *cfg, const struct box *b
 	for (const char **o = options; o && *o; o++)
 		if (!strcmp(*o, "ro"))
 			p->readonly = true;
-	if (choose_writable(p, cfg, box, &m, err) < 0 || resolve(p, &m, err) < 0)
+	if (writable_choose(&p->writable, cfg, box, p->readonly, err) < 0 ||
+	    resolve(p, &m, err) < 0)
 		return -1;
 	phase_mark(&p->t, "convert");
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)

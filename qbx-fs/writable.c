@@ -82,25 +82,87 @@ static int copy_root(struct writable *w, const char *dir, struct qbx_err *err)
 	return 0;
 }
 
-int writable_choose(struct writable *w, const struct config *cfg, const struct box *box,
-		    const char *upper, const char *root, bool readonly, struct qbx_err *err)
+/* The one that makes the root file system: the last. */
+static const json_t *last_mount(const struct box *box)
 {
+	const json_t *rootfs = json_object_get(box->doc, "rootfs");
+	size_t n = json_array_size(rootfs);
+
+	return n > 0 ? json_array_get(rootfs, n - 1) : NULL;
+}
+
+static bool is_type(const json_t *mount, const char *type)
+{
+	const char *its = json_string_value(json_object_get(mount, "type"));
+
+	return its && !strcmp(its, type);
+}
+
+/* overlayfs's escapes: a backslash takes the character after it as it is. */
+static char *unescape(const char *text)
+{
+	char *copy = strdup(text), *to = copy;
+
+	if (!copy)
+		return NULL;
+	for (; *text; text++) {
+		text += *text == '\\' && text[1];
+		*to++ = *text;
+	}
+	*to = '\0';
+	return copy;
+}
+
+int writable_upper(const struct box *box, char **upper, struct qbx_err *err)
+{
+	const json_t *mount = last_mount(box), *option;
+	const char *found = NULL;
+	size_t i;
+
+	*upper = NULL;
+	json_array_foreach (json_object_get(mount, "options"), i, option) {
+		const char *text = json_string_value(option);
+
+		if (text && !strncmp(text, "upperdir=", 9))
+			found = text + 9;
+	}
+	if (!found || !is_type(mount, "overlay"))
+		return 0;
+	if (found[0] != '/' || !found[strspn(found, "/")])
+		return err_code(err, EX_DATAERR, "rootfs: upperdir \"%s\" is not an absolute path",
+				found);
+	*upper = unescape(found);
+	return *upper ? 0 : err_sys(err, ENOMEM, "rootfs");
+}
+
+/* That of a snapshot that has gone may be in a document that is used once more. */
+static int find_upper(const struct box *box, char **upper, struct qbx_err *err)
+{
+	if (writable_upper(box, upper, err) < 0)
+		return -1;
+	if (!*upper || access(*upper, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	log_warn("%s is not there: what box %s writes goes with the box", *upper, box->key);
+	free(take_ptr(*upper));
+	return 0;
+}
+
+int writable_choose(struct writable *w, const struct config *cfg, const struct box *box,
+		    bool readonly, struct qbx_err *err)
+{
+	_cleanup_free_ char *upper = NULL;
+	const json_t *mount = last_mount(box);
+	const char *root;
+
 	memset(w, 0, sizeof(*w));
 	w->mode = 0755;
 	if (choose_kind(w, cfg, box, err) < 0)
 		return -1;
 	w->disk &= !readonly;
-	if (upper && (upper[0] != '/' || !upper[strspn(upper, "/")]))
-		return err_code(err, EX_DATAERR, "rootfs: upperdir \"%s\" is not an absolute path",
-				upper);
-	/* That of a snapshot that has gone, in a document that is used once more. */
-	if (upper && access(upper, F_OK) < 0 && errno == ENOENT) {
-		log_warn("%s is not there: what box %s writes goes with the box", upper, box->key);
-		upper = NULL;
-	}
-	if (choose_size(w, cfg, box, err) < 0)
+	if (choose_size(w, cfg, box, err) < 0 || find_upper(box, &upper, err) < 0)
 		return -1;
-	if ((upper || root) && copy_root(w, upper ? upper : root, err) < 0)
+	root = is_type(mount, "bind") ? json_string_value(json_object_get(mount, "source")) : upper;
+	if (root && copy_root(w, root, err) < 0)
 		return -1;
 	return w->disk ? choose_path(w, cfg, box, upper, err) : 0;
 }

@@ -42,15 +42,18 @@ struct writable {
 };
 
 /**
+ * writable_upper() - the upper directory that the document's root file system has on the host
+ * @upper: set to its path, which the caller frees, or NULL
+ */
+int writable_upper(const struct box *box, char **upper, struct qbx_err *err) _must_check_;
+
+/**
  * writable_choose() - what the document and the configuration ask for; touches nothing
- * @upper: the upper directory on the host, or NULL
- * @root: a directory of the host's to take the root directory's mode and owner from, or NULL
  * @readonly: nothing will be written, so there is no disk
  * Return: 0 with @w filled, for writable_free(), or -1 with @err.
  */
 int writable_choose(struct writable *w, const struct config *cfg, const struct box *box,
-		    const char *upper, const char *root, bool readonly,
-		    struct qbx_err *err) _must_check_;
+		    bool readonly, struct qbx_err *err) _must_check_;
 
 /**
  * writable_make() - have the disk's file, if there is to be one; with --dry-run say how

@@ -164,7 +164,15 @@ int writable_choose(struct writable *w, const struct config *cfg, const struct b
 	root = is_type(mount, "bind") ? json_string_value(json_object_get(mount, "source")) : upper;
 	if (root && copy_root(w, root, err) < 0)
 		return -1;
-	return w->disk ? choose_path(w, cfg, box, upper, err) : 0;
+	if (w->disk && choose_path(w, cfg, box, upper, err) < 0)
+		return -1;
+	if (!json_is_true(json_object_get(box->doc, "commit")) || (w->disk && w->kept))
+		return 0;
+	writable_free(w);
+	err_code(err, EX_DATAERR, "\"commit\": %s",
+		 upper ? "what the container writes is on no disk"
+		       : "the root file system has no upper directory");
+	return -1;
 }
 
 void writable_free(struct writable *w)

@@ -36,7 +36,7 @@ int bundle_network(const json_t *spec, struct bundle_network *net,
 
 /**
  * bundle_writable() - put what the specification says of what the container writes into a document
- * The annotations io.qemubox.fs.writable and .writable-mib become its keys. A root that is read-only
+ * The annotations io.qemubox.fs.writable, .writable-mib and .commit become its keys. A root that is read-only
  * needs no disk: all that is written there is what the container's own mounts need to stand on.
  * Return: 0, or -1 with @err (EX_DATAERR).
  */

@@ -194,6 +194,10 @@ stand_in() {
 @test "sizes and kinds that are none" {
 	run --separate-stderr fs prepare < <(box '"writable":"zfs"')
 	refused 65 '"writable": "zfs" is none of disk, tmpfs'
+	run --separate-stderr fs prepare < <(box '"commit":true')
+	refused 65 '"commit": the root file system has no upper directory'
+	run --separate-stderr fs prepare < <(snapshot | jq -c '.commit = true | .writable = "tmpfs"')
+	refused 65 '"commit": what the container writes is on no disk'
 	run --separate-stderr fs prepare < <(box '"writable_mib":63')
 	refused 65 '63 is not between 64 and 1048576'
 	run --separate-stderr fs prepare < <(box '"writable_mib":1048577')

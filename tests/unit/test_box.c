@@ -45,6 +45,8 @@ static void bad_documents_say_what_is_wrong(void **state)
 		{ "{\"qbx\":1,\"id\":7}", "\"id\" must be a string" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"rootfs\":{}}", "\"rootfs\" must be an array" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"writable_mib\":1.5}", "must be a whole number" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"commit\":1}", "\"commit\" must be true or false" },
+		{ "{\"qbx\":1,\"id\":\"a\",\"machine\":false}", "\"machine\" must be a string" },
 		{ "{\"qbx\":1,\"id\":\"a\",\"id\":\"b\"}", "duplicate" },
 		{ "{\"qbx\":1,\"id\":\"a\"} x", "end of file" },
 		{ "{\"qbx\":1,\"id\":\"../x\"}", "letters and digits" },

@@ -118,10 +118,14 @@ static void what_the_container_writes(void **state)
 		  "{\"writable\":\"disk\"}" },
 		{ "{" ANNOTATION("writable", "\"tmpfs\"") "}", "{\"writable\":\"tmpfs\"}" },
 		{ "{" ANNOTATION("writable-mib", "\"100\"") "}", "{\"writable_mib\":100}" },
+		{ "{" ANNOTATION("commit", "\"true\"") "}", "{\"commit\":true}" },
+		{ "{" ANNOTATION("commit", "\"false\"") "}", "{}" },
 	};
 	static const char *const bad[] = {
 		"{" ANNOTATION("writable", "\"zfs\"") "}",
 		"{" ANNOTATION("writable", "1") "}",
+		"{" ANNOTATION("commit", "true") "}",
+		"{" ANNOTATION("commit", "\"yes\"") "}",
 		"{" ANNOTATION("writable-mib", "100") "}",
 		"{" ANNOTATION("writable-mib", "\"\"") "}",
 		"{" ANNOTATION("writable-mib", "\"-1\"") "}",
@@ -139,7 +143,7 @@ static void what_the_container_writes(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(writable(bad[i], doc, &err), -1);
 		assert_int_equal(err.code, EX_DATAERR);
-		assert_non_null(strstr(err.msg, "annotation io.qemubox.fs.writable"));
+		assert_non_null(strstr(err.msg, "annotation io.qemubox.fs."));
 	}
 }
 

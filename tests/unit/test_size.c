@@ -327,7 +327,7 @@ static void our_annotations_are_read(void **state)
 	assert_int_equal(read_text("{\"annotations\":{\"io.qemubox.vcpus\":\"2\","
 				   "\"io.qemubox.vcpus-max\":\"64\",\"io.qemubox.memory-mib\":"
 				   "\"700\",\"io.qemubox.machine\":\"q35\",\"org.x\":\"y\","
-				   "\"io.qemubox.fs.writable\":\"disk\","
+				   "\"io.qemubox.fs.writable\":\"disk\",\"io.qemubox.fs.commit\":\"true\","
 				   "\"io.qemubox.fs.writable-mib\":\"100\"}}",
 				   &l, &err),
 			 0);

@@ -29,11 +29,16 @@ disk() {
 		sed -n 's/.*upperdir=\([^,]*\)\/fs,.*/\1\/fs.ext4/p'
 }
 
+# Returns when all that nothing needs is gone.
+sweep() {
+	ctr leases create --id sweep > /dev/null
+	ctr leases rm --sync sweep > /dev/null
+}
+
 # forget ID: the container and its snapshot, to the last file
 forget() {
 	ctr container rm "$1"
-	ctr leases create --id sweep > /dev/null
-	ctr leases rm --sync sweep > /dev/null # returns when all that nothing needs is gone
+	sweep
 }
 
 mib() {
@@ -165,4 +170,79 @@ mib() {
 	[ "$output" = $'750 5:6\n/file' ]
 	qbx-fs release --box prepared.json > /dev/null
 	[ -z "$(ls -A /var/lib/qemubox/writable)" ]
+}
+
+# rootfs SNAPSHOT: the "rootfs" of a document, as containerd mounts that
+rootfs() {
+	ctr snapshot --snapshotter "$containerd_snapshotter" mounts /x "$1" |
+		sed 's/^mount -t \([a-z]*\) \([^ ]*\) .* -o \(.*\)$/\1 \2 \3/' |
+		jq -R 'split(" ") | [{type: .[0], source: .[1], options: (.[2] | split(","))}]'
+}
+
+# bats test_tags=kvm
+@test "what a container wrote is what containerd compares and commits" {
+	run -0 kept --annotation=io.qemubox.fs.commit=true commit sh -c '
+		set -e
+		rm -r /etc/motd /srv/opaque
+		mkdir -p /srv/opaque /new/deep
+		echo within > /srv/opaque/only
+		echo changed >> /etc/hosts
+		echo file > /new/deep/file
+		ln /new/deep/file /new/hard
+		ln -s ../file /new/deep/symlink
+		chown 1234:5678 /new/deep/file
+		chmod 4750 /new/deep/file
+		truncate -s 100M /new/sparse'
+	dir=$(dirname "$(disk commit)")
+	[ "$(stat -c '%a %u:%g %h' "$dir/fs/new/deep/file")" = '4750 1234:5678 2' ]
+	[ "$dir/fs/new/hard" -ef "$dir/fs/new/deep/file" ]
+	[ "$(stat -c '%F %t:%T' "$dir/fs/etc/motd")" = 'character special file 0:0' ]
+	[ "$(getfattr --absolute-names --only-values -n trusted.overlay.opaque "$dir/fs/srv/opaque")" = y ]
+	[ "$(stat -c %b "$dir/fs/new/sparse")" -lt 100 ]
+	[ "$(ls "$dir")" = $'fs\nfs.ext4\nwork' ]
+	# containerd's own diff
+	ctr snapshot --snapshotter "$containerd_snapshotter" diff commit > diff.tar
+	tar -tf diff.tar | sed 's|^\./||' | sort > names
+	for name in etc/.wh.motd new/deep/file new/hard new/deep/symlink new/sparse srv/opaque/only; do
+		grep -qx "$name" names || { echo "no $name in:"; cat names; false; }
+	done
+	# and its commit, on which the next container stands
+	ctr snapshot --snapshotter "$containerd_snapshotter" commit made commit
+	ctr snapshot --snapshotter "$containerd_snapshotter" prepare next made > /dev/null
+	rootfs next | jq '{qbx: 1, id: "next", rootfs: .}' > box.json
+	qbx-fs prepare --box box.json > prepared.json
+	run -0 qbx-vm run --box prepared.json -- sh -c '
+		ls /etc/motd; ls -A /srv/opaque; cat /new/deep/file; stat -c "%a %u:%g %h" /new/hard; readlink /new/deep/symlink'
+	qbx-fs release --box prepared.json > /dev/null
+	ctr snapshot --snapshotter "$containerd_snapshotter" rm next
+	ctr container rm commit || :
+	ctr snapshot --snapshotter "$containerd_snapshotter" rm made
+	sweep
+	[[ $output == *'No such file'*$'only\nfile\n4750 1234:5678 2\n../file' ]] || { echo "$output"; false; }
+}
+
+@test "export on request, but not of a guest that was killed" {
+	mkfifo out
+	kept asked sh -c '[ ! -e /file ] || exec echo again; echo written > /file; sync; echo up; exec sleep 1000' > out &
+	pid=$!
+	read -r _ < out
+	jq '{qbx, id, namespace, rootfs}' /run/qemubox/default--asked/box.json > box.json
+	dir=$(dirname "$(disk asked)")
+	run -75 --separate-stderr qbx-fs export --box box.json
+	[[ $stderr == *'the file system is in use, or was when its guest ended (stop the container;'* ]]
+	kill -KILL "$(jq .pid /run/qemubox/default--asked/vm.json)"
+	wait "$pid" || :
+	run -75 --separate-stderr qbx-fs export --box box.json
+	[ -z "$(ls -A "$dir/fs")" ]
+	run -0 again asked
+	[ "$output" = again ]
+	strace -f -o trace qbx-fs export --box box.json > /dev/null
+	[ "$(cat "$dir/fs/file")" = written ]
+	# The process that read it could do nothing else.
+	reader=$(awk '/setresuid\(65534, 65534, 65534\) *= 0/ { print $1 }' trace)
+	awk -v pid="$reader" '$1 == pid { if (filtered) print; if (/PR_SET_SECCOMP.*= 0/) filtered = 1 }' trace |
+		grep -vE '[+]{3}|<[.]{3}' | sed 's/^[0-9]* *\([a-z0-9_]*\).*/\1/' | sort -u > calls
+	grep -qx pread64 calls
+	run ! grep -vxE 'pread64|write|exit_group|brk|mmap|munmap|mremap|madvise' calls
+	forget asked
 }

@@ -24,12 +24,24 @@ static const struct {
 	{ "accel", JSON_STRING },   { "rootfs", JSON_ARRAY },	  { "spec", JSON_OBJECT },
 	{ "network", JSON_STRING }, { "net", JSON_OBJECT },	  { "fs", JSON_OBJECT },
 	{ "vm", JSON_OBJECT },	    { "shim", JSON_OBJECT },	  { "machine", JSON_STRING },
-	{ "end", JSON_OBJECT },	    { "networks", JSON_ARRAY },
+	{ "end", JSON_OBJECT },	    { "networks", JSON_ARRAY },	  { "writable", JSON_STRING },
+	{ "writable_mib", JSON_INTEGER }, { "commit", JSON_TRUE },
 };
 
 static const char *type_name(json_type type)
 {
-	return type == JSON_STRING ? "a string" : type == JSON_ARRAY ? "an array" : "an object";
+	switch (type) {
+	case JSON_STRING:
+		return "a string";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_INTEGER:
+		return "a whole number";
+	case JSON_TRUE:
+		return "true or false";
+	default:
+		return "an object";
+	}
 }
 
 int box_name_ok(const char *name)
@@ -62,7 +74,7 @@ static int check_doc(struct box *box, const char *what, struct qbx_err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(known_keys); i++) {
 		json_t *v = json_object_get(box->doc, known_keys[i].name);
 
-		if (v && json_typeof(v) != known_keys[i].type)
+		if (v && (json_is_false(v) ? JSON_TRUE : json_typeof(v)) != known_keys[i].type)
 			return err_code(err, EX_DATAERR, "%s: \"%s\" must be %s", what,
 					known_keys[i].name, type_name(known_keys[i].type));
 	}

@@ -36,6 +36,7 @@ static const struct setting {
 	{ "vsock", "QEMUBOX_VSOCK", "auto", offsetof(struct config, vsock) },
 	{ "machine", "QEMUBOX_MACHINE", "microvm", offsetof(struct config, machine) },
 	{ "relax", "QEMUBOX_RELAX", "", offsetof(struct config, relax) },
+	{ "writable", "QEMUBOX_WRITABLE", "disk", offsetof(struct config, writable) },
 };
 
 /* The same of whole numbers, with their bounds. */
@@ -55,6 +56,8 @@ static const struct number {
 	  offsetof(struct config, uid_count) },
 	{ "console_max_kib", "QEMUBOX_CONSOLE_MAX_KIB", 256, 16, 1u << 20,
 	  offsetof(struct config, console_max_kib) },
+	{ "writable_mib", "QEMUBOX_WRITABLE_MIB", 10240, CONFIG_WRITABLE_MIN_MIB,
+	  CONFIG_WRITABLE_MAX_MIB, offsetof(struct config, writable_mib) },
 };
 
 static const char **slot(struct config *cfg, const struct setting *s)
@@ -203,6 +206,7 @@ int config_load(struct config *cfg, struct qbx_err *err)
 	    check_choice("accel", cfg->accel, "kvm, tcg, auto", err) == 0 &&
 	    check_choice("vsock", cfg->vsock, "auto, vhost-vsock, vhost-user", err) == 0 &&
 	    check_choice("machine", cfg->machine, "microvm, q35", err) == 0 &&
+	    check_choice("writable", cfg->writable, "disk, tmpfs", err) == 0 &&
 	    check_choices("relax", cfg->relax, "uid, mounts, cgroup, seccomp", err) == 0)
 		return 0;
 	config_free(cfg);

@@ -8,6 +8,10 @@
 
 #include "err.h"
 
+/* Bounds of writable_mib, wherever it is said: a file system has to fit. */
+#define CONFIG_WRITABLE_MIN_MIB 64u
+#define CONFIG_WRITABLE_MAX_MIB (1u << 20)
+
 /* Every string is borrowed from @file or from the environment. */
 struct config {
 	const char *share_dir;	 /* kernel, initrd, programs; /usr/share/qemubox */
@@ -28,6 +32,8 @@ struct config {
 	unsigned uid_first;	  /* the range that each VM gets a user id of its own from */
 	unsigned uid_count;
 	unsigned console_max_kib; /* console.log is rotated beyond this */
+	const char *writable;	  /* where what a container writes goes: "disk" or "tmpfs" */
+	unsigned writable_mib;	  /* how much that may be, on a disk */
 	const char *relax;	  /* comma-separated: confinement to do without, see qemubox.conf(5) */
 	bool debug;
 	json_t *file; /* the parsed configuration file, owned */

@@ -26,7 +26,8 @@
  *  - stdin, stdout and stderr are "stream:N" for the stream that was dialled with number N, or "";
  *  - rootfs is mounted in order, each on "<bundle>/<target>" ("rootfs" when target is empty). A source
  *    "disk:SERIAL" is the block device with that serial. In options, upperdir, workdir and lowerdir
- *    are relative to the bundle; upperdir and workdir are made (0755) when absent;
+ *    are relative to the bundle; upperdir and workdir are made (0755) when absent, the former with
+ *    the mode and owner that an option X-qemubox.root=MODE:UID:GID before it says;
  *  - Update.resources is an Any of GUEST_RESOURCES_TYPE holding linux.resources as JSON.
  */
 #define GUEST_SPEC_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Spec"

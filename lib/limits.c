@@ -146,7 +146,9 @@ static int take_ours(struct limits *l, const char *name, const json_t *value, st
 		{ OURS "memory-mib", &l->memory_mib, 1u << 20 },
 	};
 
-	if (!strcmp(name, OURS "net")) /* of whoever made the document */
+	/* Of whoever made the document. */
+	if (!strcmp(name, OURS "net") || !strcmp(name, OURS "fs.writable") ||
+	    !strcmp(name, OURS "fs.writable-mib") || !strcmp(name, OURS "fs.commit"))
 		return 0;
 	if (!strcmp(name, OURS "machine")) {
 		if (!json_is_string(value))
@@ -168,7 +170,8 @@ static int take_ours(struct limits *l, const char *name, const json_t *value, st
 		return 0;
 	}
 	err_code(err, EX_DATAERR, "annotation %.100s is none of ours", name);
-	return err_hint(err, OURS "vcpus, vcpus-max, memory-mib, machine and net are");
+	return err_hint(err, OURS "vcpus, vcpus-max, memory-mib, machine, net, fs.writable, "
+			     "fs.writable-mib and fs.commit are");
 }
 
 /* ---- the whole ---- */

@@ -4,10 +4,14 @@
 #include <string.h>
 
 #include "fs.h"
+#include "writable.h"
 
 /* All directories are relative to the bundle in the guest. */
 #define RW_DIR "rw"
 #define LOWER_DIR "lower" /* and its number, base first */
+
+/* Of an overlay, to qbx-init: what an upper directory that it makes is to be, "MODE:UID:GID". */
+#define DOC_ROOT_OPTION "X-qemubox.root"
 
 static int add_mount(json_t *mounts, const char *type, const char *source, const char *target,
 		     json_t *options)
@@ -47,28 +51,63 @@ static json_t *lowerdir(size_t n)
 	return json_string(text);
 }
 
-static json_t *make_mounts(const json_t *sources, bool readonly)
+/* The root's own mode and owner are the upper directory's. */
+static json_t *overlay_options(size_t lowers, bool readonly, const struct writable *w)
 {
-	json_auto_t *mounts = json_array();
-	json_t *options;
+	json_t *options = json_pack("[o]", lowerdir(lowers));
 
-	/* The root's own mode is the upper directory's, which is made 0755. */
-	options = json_pack("[o, s, s]", lowerdir(json_array_size(sources)),
-			    "upperdir=" RW_DIR "/upper", "workdir=" RW_DIR "/work");
+	if (w->mode != 0755 || w->uid || w->gid)
+		json_array_append_new(options, json_sprintf(DOC_ROOT_OPTION "=%o:%u:%u", w->mode,
+							    w->uid, w->gid));
+	json_array_append_new(options, json_string("upperdir=" RW_DIR "/upper"));
+	json_array_append_new(options, json_string("workdir=" RW_DIR "/work"));
 	if (readonly)
 		json_array_append_new(options, json_string("ro"));
-	if (add_lowers(mounts, sources) < 0 ||
-	    add_mount(mounts, "tmpfs", "tmpfs", RW_DIR, json_pack("[s]", "mode=0755")) < 0 ||
-	    add_mount(mounts, "overlay", "overlay", "rootfs", options) < 0)
+	return options;
+}
+
+/* With discard, what the container deletes is given back to the host. */
+static int add_writable(json_t *mounts, const struct writable *w)
+{
+	json_t *options;
+
+	if (w->disk)
+		return add_mount(mounts, "ext4", "disk:" WRITABLE_SERIAL, RW_DIR,
+				 json_pack("[s]", "discard"));
+	options = json_pack("[s]", "mode=0755");
+	if (w->mib)
+		json_array_append_new(options, json_sprintf("size=%um", w->mib));
+	return add_mount(mounts, "tmpfs", "tmpfs", RW_DIR, options);
+}
+
+static json_t *make_mounts(const json_t *sources, bool readonly, const struct writable *w)
+{
+	json_auto_t *mounts = json_array();
+
+	if (add_lowers(mounts, sources) < 0 || add_writable(mounts, w) < 0 ||
+	    add_mount(mounts, "overlay", "overlay", "rootfs",
+		      overlay_options(json_array_size(sources), readonly, w)) < 0)
 		return NULL;
 	return json_incref(mounts);
 }
 
-json_t *doc_fs(const struct disks *d, json_t *process, bool readonly, struct qbx_err *err)
+static int add_disk(json_t *disks, const struct writable *w)
 {
-	json_t *fs = json_pack("{s:O, s:o, s:o*}", "disks", d->disks, "mounts",
-			       make_mounts(d->sources, readonly), "process", process);
+	if (!w->disk)
+		return 0;
+	return json_array_append_new(disks,
+				     json_pack("{s:s, s:s, s:s, s:b}", "serial", WRITABLE_SERIAL,
+					       "path", w->path, "format", "raw", "readonly", 0));
+}
 
+json_t *doc_fs(const struct disks *d, json_t *process, bool readonly, const struct writable *w,
+	       struct qbx_err *err)
+{
+	json_t *mounts = make_mounts(d->sources, readonly, w), *fs;
+
+	if (mounts && add_disk(d->disks, w) < 0)
+		json_decref(take_ptr(mounts));
+	fs = json_pack("{s:O, s:o, s:o*}", "disks", d->disks, "mounts", mounts, "process", process);
 	if (!fs)
 		err_sys(err, ENOMEM, "write the document");
 	return fs;

@@ -10,7 +10,7 @@
  * that any number of layers takes one of the few disk slots of a microvm. Layers that mkfs.erofs
  * does not merge are lined up likewise, without the metadata, and the guest, which is told where each
  * begins, mounts them one by one. What it mounts is read-only below an overlay whose upper directory
- * is in its memory.
+ * is on a disk of the container's own: writable.h.
  *
  * Layers that containerd's erofs snapshotter made are used where they lie. What has to be made
  * (of a directory, as its other snapshotters have them, a tar archive, an OCI image) goes to the
@@ -32,8 +32,15 @@
 #define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
 #define STACK_MAX 4u	/* disks that a microvm has room for, when layers can only be disks */
 
-/* gc.c, prepare.c, release.c */
-extern const struct cli_verb gc_verb, prepare_verb, release_verb;
+/* export.c, gc.c, prepare.c, release.c */
+extern const struct cli_verb export_verb, gc_verb, prepare_verb, release_verb;
+
+/* What the command line says beyond what all commands know. */
+struct fs_options {
+	const char *to; /* export: directory, or NULL */
+};
+
+extern struct fs_options fs_options;
 
 /* layer.c */
 
@@ -374,8 +381,10 @@ int oci_open(const struct cache *c, const char *archive, struct layers *l, json_
 
 /* doc.c */
 
+struct writable;
+
 /** doc_fs() - the "fs" object, without t_us; takes @process. NULL with @err. */
-json_t *doc_fs(const struct disks *d, json_t *process, bool readonly,
+json_t *doc_fs(const struct disks *d, json_t *process, bool readonly, const struct writable *w,
 	       struct qbx_err *err) _must_check_;
 
 /* volumes.c */

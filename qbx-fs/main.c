@@ -2,13 +2,23 @@
 /* qbx-fs: from what containerd calls a root file system to disks for a VM, qbx-fs(8) */
 #include "fs.h"
 
+struct fs_options fs_options;
+
 int main(int argc, char **argv)
 {
-	static const struct cli_verb *const verbs[] = { &gc_verb, &prepare_verb, &release_verb, NULL };
+	static const struct cli_verb *const verbs[] = { &export_verb, &gc_verb, &prepare_verb,
+							&release_verb, NULL };
+	static const struct cli_opt opts[] = {
+		{ "to", "DIR", "export: the directory to replace",
+		  offsetof(struct fs_options, to) },
+		{ NULL, NULL, NULL, 0 },
+	};
 	static const struct cli_program program = {
 		.name = "qbx-fs",
 		.purpose = "turn a container's root file system into disks",
 		.verbs = verbs,
+		.opts = opts,
+		.values = &fs_options,
 	};
 
 	return cli_main(argc, argv, &program);

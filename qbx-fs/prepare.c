@@ -6,12 +6,14 @@
 
 #include "fs.h"
 #include "json.h"
+#include "writable.h"
 
 struct prep {
 	struct rootfs rootfs;
 	struct cache cache;
 	struct layers layers;
 	struct phases t;
+	struct writable writable;
 	json_t *process;
 	bool readonly;
 };
@@ -117,7 +119,8 @@ static int resolve(struct prep *p, struct qbx_err *err)
 			m->type);
 }
 
-static int make_fs(struct prep *p, const struct box *box, json_t **fs, struct qbx_err *err)
+static int make_fs(struct prep *p, const struct config *cfg, const struct box *box, json_t **fs,
+		   struct qbx_err *err)
 {
 	_cleanup_(disks_free) struct disks disks = { 0 };
 
@@ -126,15 +129,18 @@ static int make_fs(struct prep *p, const struct box *box, json_t **fs, struct qb
 	for (const char **o = p->rootfs.v[p->rootfs.n - 1].options; *o; o++)
 		if (!strcmp(*o, "ro"))
 			p->readonly = true;
-	if (resolve(p, err) < 0)
+	if (writable_choose(&p->writable, cfg, box, p->readonly, err) < 0 || resolve(p, err) < 0)
 		return -1;
 	phase_mark(&p->t, "convert");
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)
 		return -1;
 	phase_mark(&p->t, "merge");
+	if (writable_make(&p->writable, &p->cache, err) < 0)
+		return -1;
+	phase_mark(&p->t, "writable");
 	if (!p->cache.dry_run && lease_write(&p->cache, box->key, disks.files, err) < 0)
 		return -1;
-	*fs = doc_fs(&disks, take_ptr(p->process), p->readonly, err);
+	*fs = doc_fs(&disks, take_ptr(p->process), p->readonly, &p->writable, err);
 	return *fs ? 0 : -1;
 }
 
@@ -175,12 +181,13 @@ static int prepare(struct cli *cli, struct qbx_err *err)
 		r = lock < 0 ? -1 : 0;
 	}
 	if (r == 0)
-		r = make_fs(&p, &box, &fs, err);
+		r = make_fs(&p, &cli->cfg, &box, &fs, err);
 	if (r == 0)
 		r = emit(cli, &box, fs, &p, err);
 	rootfs_free(&p.rootfs);
 	layers_free(&p.layers);
 	cache_close(&p.cache);
+	writable_free(&p.writable);
 	json_decref(p.process);
 	json_decref(p.t.t_us);
 	return r;

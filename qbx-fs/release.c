@@ -3,10 +3,12 @@
 #include <errno.h>
 
 #include "fs.h"
+#include "writable.h"
 
 /*
- * prepare leaves nothing that belongs to one box alone but its lease: its images are shared and stay,
- * until gc finds that nothing needs them any more. A box that was never prepared counts as released.
+ * All that belongs to one box alone is its lease, and the disk that it wrote to, unless that is a
+ * snapshot's. Both are found by the box's name, so a box that was never prepared, or whose document is
+ * lost, can be released as well. Images are shared and stay, until gc finds that nothing needs them.
  */
 static int release(struct cli *cli, struct qbx_err *err)
 {
@@ -15,11 +17,12 @@ static int release(struct cli *cli, struct qbx_err *err)
 	if (cli_read_box(cli, &box, err) < 0)
 		return -1;
 	if (cli->dry_run) {
+		printf("rm -f %s/writable/%s.ext4\n", cli->cfg.state_dir, box.key);
 		printf("rm -f %s/layers/leases/%s.json\n", cli->cfg.state_dir, box.key);
 		printf("drop \"fs\" of %s; shared images stay\n", box.key);
 		return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 	}
-	if (lease_drop(&cli->cfg, box.key, err) < 0)
+	if (writable_release(&cli->cfg, &box, err) < 0 || lease_drop(&cli->cfg, box.key, err) < 0)
 		return -1;
 	json_object_del(box.doc, "fs");
 	return cli_emit(box.doc, err);
@@ -27,6 +30,6 @@ static int release(struct cli *cli, struct qbx_err *err)
 
 const struct cli_verb release_verb = {
 	.name = "release",
-	.help = "undo prepare: drop the \"fs\" key; shared images stay",
+	.help = "undo prepare: remove what the box wrote, drop the \"fs\" key; shared images stay",
 	.run = release,
 };

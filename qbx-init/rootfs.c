@@ -19,12 +19,23 @@
 #include "log.h"
 #include "mountopt.h"
 
+#define ROOT_OPTION "X-qemubox.root" /* comes before upperdir */
+#define NEW_UPPER ".upper"
+
+/* What a directory is to be. */
+struct owner {
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
 /* One mount that is being made. */
 struct making {
 	const char *bundle; /* path */
 	int bundle_fd, fs;
 	const Qemubox__Task__Mount *m;
 	uint64_t attr;
+	struct owner root; /* of an overlay, when its upper directory is made */
 };
 
 /* Open a directory below another one. Return: O_PATH descriptor, or -1 with errno. */
@@ -77,6 +88,31 @@ static int fail(const struct making *k, int sys, const char *what, struct qbx_er
 	return -1;
 }
 
+/*
+ * The directory that shows as the container's root gets its name when it is as it should be: a
+ * guest may be killed in between, and the next one take what is there.
+ */
+static int make_upper(const struct making *k, const char *relative, struct qbx_err *err)
+{
+	_cleanup_close_ int at = -1, fd = open_beneath(k->bundle_fd, relative);
+	char parent[256], *name;
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? fail(k, errno, relative, err) : 0;
+	snprintf(parent, sizeof(parent), "%s", relative);
+	name = strrchr(parent, '/');
+	if (!name)
+		return err_code(err, EX_DATAERR, "upperdir \"%s\" has no parent", relative);
+	*name++ = '\0';
+	at = make_beneath(k->bundle_fd, parent);
+	if (at < 0 || (mkdirat(at, NEW_UPPER, 0700) < 0 && errno != EEXIST))
+		return fail(k, errno, relative, err);
+	if (fchownat(at, NEW_UPPER, k->root.uid, k->root.gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(at, NEW_UPPER, k->root.mode, 0) < 0 || renameat(at, NEW_UPPER, at, name) < 0)
+		return fail(k, errno, relative, err);
+	return 0;
+}
+
 /* A directory option of an overlay: a path below the bundle becomes one that the kernel finds. */
 static int set_dir(struct making *k, const char *key, const char *dir, size_t len, bool make,
 		   struct qbx_err *err)
@@ -88,6 +124,8 @@ static int set_dir(struct making *k, const char *key, const char *dir, size_t le
 	snprintf(what, sizeof(what), "overlay %s \"%.200s\"", key, relative);
 	if (len >= sizeof(relative) || !path_is_beneath(relative))
 		return err_code(err, EX_DATAERR, "%s is not a path below the bundle", what);
+	if (make && !strcmp(key, "upperdir") && make_upper(k, relative, err) < 0)
+		return -1;
 	fd = make ? make_beneath(k->bundle_fd, relative) : open_beneath(k->bundle_fd, relative);
 	if (fd < 0)
 		return fail(k, errno, what, err);
@@ -112,6 +150,19 @@ static int set_layers(struct making *k, const char *list, struct qbx_err *err)
 	}
 }
 
+/* "MODE:UID:GID", the first in octal. */
+static int parse_owner(const char *text, struct owner *o, struct qbx_err *err)
+{
+	unsigned mode, uid, gid;
+	int end = 0;
+
+	if (sscanf(text, "%4o:%10u:%10u%n", &mode, &uid, &gid, &end) != 3 || text[end] ||
+	    text[strspn(text, "0123456789:")])
+		return err_code(err, EX_DATAERR, "\"%.40s\" is not MODE:UID:GID", text);
+	*o = (struct owner){ mode, uid, gid };
+	return 0;
+}
+
 static int set_option(struct making *k, const char *text, struct qbx_err *err)
 {
 	bool overlay = !strcmp(k->m->type, "overlay");
@@ -134,6 +185,8 @@ static int set_option(struct making *k, const char *text, struct qbx_err *err)
 	case MOUNTOPT_STRING:
 		if (overlay && !strcmp(o.name, "lowerdir"))
 			return set_layers(k, o.value, err);
+		if (overlay && !strcmp(o.name, ROOT_OPTION))
+			return parse_owner(o.value, &k->root, err);
 		if (overlay && (!strcmp(o.name, "upperdir") || !strcmp(o.name, "workdir")))
 			return set_dir(k, o.name, o.value, strlen(o.value), true, err);
 		rc = fsconfig(k->fs, FSCONFIG_SET_STRING, o.name, o.value, 0);
@@ -161,12 +214,23 @@ static int set_source(struct making *k, struct qbx_err *err)
 	return 0;
 }
 
+/* What is wrong with an ext4 it tells the console alone. */
+static int fail_create(const struct making *k, int sys, struct qbx_err *err)
+{
+	fail(k, sys, "create", err);
+	if (strcmp(k->m->type, "ext4") != 0)
+		return -1;
+	return err_hint(err,
+			"the file system is damaged: the guest's console has more, and a writable "
+			"layer is made anew when its file is removed");
+}
+
 static int attach(struct making *k, const char *target, struct qbx_err *err)
 {
 	_cleanup_close_ int mnt = -1, at = -1;
 
 	if (fsconfig(k->fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return fail(k, errno, "create", err);
+		return fail_create(k, errno, err);
 	mnt = fsmount(k->fs, FSMOUNT_CLOEXEC, (unsigned)k->attr);
 	if (mnt < 0)
 		return fail(k, errno, "mount", err);
@@ -211,7 +275,11 @@ int rootfs_mount(const char *bundle, Qemubox__Task__Mount *const *mounts, size_t
 		return err_code(err, EX_DATAERR, "%zu mounts for a root file system", n);
 	for (size_t i = 0; i < n; i++) {
 		struct making k = {
-			.bundle = bundle, .bundle_fd = dirfd, .fs = -1, .m = mounts[i]
+			.bundle = bundle,
+			.bundle_fd = dirfd,
+			.fs = -1,
+			.m = mounts[i],
+			.root = { 0755, 0, 0 },
 		};
 		const char *target = mounts[i]->target[0] ? mounts[i]->target : "rootfs";
 		int rc = mount_one(&k, target, err);

@@ -10,6 +10,9 @@
 #include "io.h"
 #include "json.h"
 
+#define WRITABLE "io.qemubox.fs.writable"
+#define COMMIT "io.qemubox.fs.commit"
+
 /* The entry of linux.namespaces whose type is "network", or NULL. */
 static json_t *network_namespace(const json_t *spec)
 {
@@ -50,6 +53,52 @@ int bundle_network(const json_t *spec, struct bundle_network *net, struct qbx_er
 	}
 	net->netns = path && path[0] ? path : NULL;
 	return take_annotation(spec, &net->none, err);
+}
+
+/* Digits, of a number that qbx-fs will look at more closely. */
+static int take_mib(const json_t *value, json_t *doc, struct qbx_err *err)
+{
+	const char *text = json_string_value(value);
+	size_t len = text ? strspn(text, "0123456789") : 0;
+
+	if (len == 0 || len > 9 || text[len])
+		return err_code(err, EX_DATAERR,
+				"annotation " WRITABLE "-mib: must be a whole number, as a string");
+	json_object_set_new(doc, "writable_mib", json_integer(strtol(text, NULL, 10)));
+	return 0;
+}
+
+static int take_commit(const json_t *value, json_t *doc, struct qbx_err *err)
+{
+	const char *text = json_string_value(value);
+
+	if (text && !strcmp(text, "true"))
+		json_object_set_new(doc, "commit", json_true());
+	else if (!text || strcmp(text, "false") != 0)
+		return err_code(err, EX_DATAERR,
+				"annotation " COMMIT ": must be \"true\" or \"false\"");
+	return 0;
+}
+
+int bundle_writable(const json_t *spec, json_t *doc, struct qbx_err *err)
+{
+	const json_t *annotations = json_object_get(spec, "annotations");
+	json_t *kind = json_object_get(annotations, WRITABLE);
+	const json_t *mib = json_object_get(annotations, WRITABLE "-mib");
+	const json_t *commit = json_object_get(annotations, COMMIT);
+	const json_t *readonly = json_object_get(json_object_get(spec, "root"), "readonly");
+	const char *text = json_string_value(kind);
+
+	if (kind && (!text || (strcmp(text, "disk") && strcmp(text, "tmpfs"))))
+		return err_code(err, EX_DATAERR,
+				"annotation " WRITABLE ": must be \"disk\" or \"tmpfs\"");
+	if (kind)
+		json_object_set(doc, "writable", kind);
+	else if (json_is_true(readonly))
+		json_object_set_new(doc, "writable", json_string("tmpfs"));
+	if (mib && take_mib(mib, doc, err) < 0)
+		return -1;
+	return commit ? take_commit(commit, doc, err) : 0;
 }
 
 json_t *bundle_read_spec(const char *bundle, char **text, size_t *len, struct qbx_err *err)

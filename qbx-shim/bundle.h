@@ -34,4 +34,12 @@ json_t *bundle_read_spec(const char *bundle, char **text, size_t *len,
 int bundle_network(const json_t *spec, struct bundle_network *net,
 		   struct qbx_err *err) _must_check_;
 
+/**
+ * bundle_writable() - put what the specification says of what the container writes into a document
+ * The annotations io.qemubox.fs.writable, .writable-mib and .commit become its keys. A root that is read-only
+ * needs no disk: all that is written there is what the container's own mounts need to stand on.
+ * Return: 0, or -1 with @err (EX_DATAERR).
+ */
+int bundle_writable(const json_t *spec, json_t *doc, struct qbx_err *err) _must_check_;
+
 #endif

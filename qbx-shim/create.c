@@ -288,7 +288,7 @@ static json_t *document_of(const struct shim *shim, const Qemubox__Task__CreateR
 
 	if (!doc)
 		err_code(err, EX_DATAERR, "the request holds a path that is not UTF-8");
-	if (doc && add_network(doc, spec, err) < 0)
+	if (doc && (add_network(doc, spec, err) < 0 || bundle_writable(spec, doc, err) < 0))
 		json_decref(take_ptr(doc));
 	return doc;
 }

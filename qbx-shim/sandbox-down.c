@@ -10,6 +10,8 @@
 #include "sandbox.h"
 
 static const struct helper_spec vm_stop = { "qbx-vm", "stop", NULL, 0, 30000, 0 };
+/* Longer than it gives itself. */
+static const struct helper_spec fs_export = { "qbx-fs", "export", NULL, 0, 660000, 0 };
 static const struct helper_spec fs_release = { "qbx-fs", "release", NULL, 0, 60000, 0 };
 /* As with "add": a chain of plugins is not interrupted half-way. */
 static const struct helper_spec net_del = { "qbx-net", "del", NULL, 0, 60000, 1 };
@@ -81,14 +83,38 @@ static void step_back(struct sandbox *s, const struct helper_spec *spec, helper_
 		done(s, NULL, &err);
 }
 
+/* The VM has gone, for good. */
+static void stopped(struct sandbox *s)
+{
+	s->state = SANDBOX_UNDOING;
+	s->ops->stopped(s->arg);
+}
+
+/* Nothing is to be undone again because of it: what was written is on its disk still. */
+static void on_exported(void *arg, json_t *doc, const struct qbx_err *err)
+{
+	struct sandbox *s = arg;
+
+	(void)doc;
+	s->helpers--;
+	sandbox_time(s, "export", s->mark);
+	if (err)
+		log_error("%s: not committed: %s: %s", s->box.key, err->stage, err->msg);
+	stopped(s);
+}
+
 static void on_stopped(void *arg, json_t *doc, const struct qbx_err *err)
 {
 	struct sandbox *s = arg;
 
 	(void)doc;
 	undone(s, "stop", err);
-	s->state = SANDBOX_UNDOING;
-	s->ops->stopped(s->arg);
+	if (err || !s->committing) {
+		stopped(s);
+		return;
+	}
+	s->mark = io_now_us();
+	step_back(s, &fs_export, on_exported);
 }
 
 void sandbox_undo(struct sandbox *s)
@@ -125,6 +151,9 @@ void sandbox_down(struct sandbox *s)
 {
 	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_UNDOING)
 		return;
+	/* Once: a second try at undoing finds the guest gone, and what it wrote exported. */
+	s->committing =
+		s->state == SANDBOX_UP && json_is_true(json_object_get(s->box.doc, "commit"));
 	s->state = SANDBOX_STOPPING; /* first: calls that fail now are no news */
 	sandbox_forget_vm(s);
 	memset(&s->undo_err, 0, sizeof(s->undo_err));

@@ -11,7 +11,9 @@
  *   SANDBOX_LOST       one of the above failed, QEMU or the connection to the guest has gone, or the
  *                      guest gave no sign of life: why is in the document, under "end"
  *   SANDBOX_STOPPING   sandbox_down(): the helpers of the way up may end, then qbx-vm stop runs
- *   SANDBOX_UNDOING    the owner does what it has to when the VM has gone, then qbx-fs release and qbx-net del run, side by side
+ *                      and, if it is to be committed, qbx-fs export
+ *   SANDBOX_UNDOING    the owner does what it has to when the VM has gone, then qbx-fs release and
+ *                      qbx-net del run, side by side
  *   SANDBOX_DOWN       nothing is left, or sandbox_down() may be tried again
  *
  * They follow each other in this order; failure leads to LOST from anywhere before STOPPING.
@@ -66,6 +68,7 @@ struct sandbox {
 	struct box box;
 	int dirfd;		 /* the box's directory */
 	unsigned helpers;	 /* running */
+	bool committing;	 /* what the container wrote is exported on the way down */
 	unsigned long long mark; /* when the present phase began, io_now_us() */
 
 	pid_t pid; /* QEMU; 0 before and after */

@@ -203,6 +203,18 @@ static void add_link(struct argv *a, const struct vm_spec *spec, size_t i)
 		 queues > 1 ? ",mq=on" : "");
 }
 
+/*
+ * What the guest discards of a disk that it writes to is given back to the host. If the host has no
+ * room, the guest is told of an error, and stops writing; the default would stop the VM, for good.
+ * The rest is as QEMU has it: the host's page cache, flushed when the guest says so, so that a power cut
+ * costs no more than on any host; threads, as io_uring was no faster (200 MB with fsync: 1.6 s either
+ * way); and no look for zeros in what is written.
+ */
+static const char *writing(const struct vm_disk *d, const char *options)
+{
+	return d->readonly ? "" : options;
+}
+
 /* A disk comes as a descriptor, and so does each extent of a VMDK, whose description names those. */
 static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 {
@@ -215,13 +227,14 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 		argv_add(a, "fd=%d,set=%d", set, set);
 	}
 	argv_add(a, "-blockdev");
-	argv_add(a, "driver=%s,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d",
-		 d->block ? "host_device" : "file", i, ro, fd);
+	argv_add(a, "driver=%s,node-name=file%zu,read-only=%s,filename=/dev/fdset/%d%s",
+		 d->block ? "host_device" : "file", i, ro, fd, writing(d, ",discard=unmap"));
 	argv_add(a, "-blockdev");
-	argv_add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu",
-		 d->vmdk ? "vmdk" : "raw", i, ro, i);
+	argv_add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu%s",
+		 d->vmdk ? "vmdk" : "raw", i, ro, i, writing(d, ",discard=unmap"));
 	argv_add(a, "-device");
-	argv_add(a, "virtio-blk-%s,drive=disk%zu,serial=%s", machine_bus(spec), i, d->serial);
+	argv_add(a, "virtio-blk-%s,drive=disk%zu,serial=%s%s", machine_bus(spec), i, d->serial,
+		 writing(d, ",werror=report"));
 }
 
 /* All directories of the host's are one device; how many requests wait is the guest's memory. */

@@ -77,6 +77,22 @@ static int open_known(const struct vm_disk *d, size_t i, const char *path, struc
 	return err_hint(err, "it was replaced: qbx-fs prepare makes the document anew");
 }
 
+/*
+ * No other VM may write to the same disk. The lock is the open file's, so it lasts as long as the last
+ * process that has it: QEMU. It is on a byte that QEMU's own locks leave alone.
+ */
+static int lock_disk(int fd, const char *path, struct qbx_err *err)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	if (fcntl(fd, F_OFD_SETLK, &l) == 0)
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return err_sys(err, errno, "lock disk %s", path);
+	err_sys(err, EBUSY, "disk %s", path);
+	return err_hint(err, "another VM writes to it");
+}
+
 /* A file in memory that holds @text; QEMU wants it opened the way it will be used. */
 static int open_text(const char *text, bool readonly, struct qbx_err *err)
 {
@@ -144,7 +160,7 @@ static int open_disks(struct boot *b, struct qbx_err *err)
 			b->fds[to] = open_volume(d, err);
 		else if (!d->vmdk)
 			b->fds[to] = open_known(d, 0, d->path, err);
-		if (b->fds[to] < 0)
+		if (b->fds[to] < 0 || (!d->readonly && lock_disk(b->fds[to], d->path, err) < 0))
 			return -1;
 	}
 	return 0;

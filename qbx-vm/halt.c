@@ -56,6 +56,8 @@ int halt_kill(const struct proc_id *id, struct qbx_err *err)
 struct ask {
 	struct loop *loop;
 	struct ttrpc_conn *conn;
+	unsigned end_ms; /* from when it has taken the call to its end */
+	struct watch *deadline;
 	bool failed;
 };
 
@@ -90,6 +92,22 @@ static void on_closed(void *arg, struct ttrpc_conn *conn)
 	a->conn = NULL;
 }
 
+static void on_deadline(void *arg)
+{
+	struct ask *a = arg;
+
+	a->deadline = NULL;
+	give_up(a, "no end in time");
+}
+
+static int set_deadline(struct ask *a, unsigned ms, struct qbx_err *err)
+{
+	loop_remove(a->deadline);
+	a->deadline = loop_add_timer(a->loop, ms, on_deadline, a, err);
+	return a->deadline ? 0 : -1;
+}
+
+/* A guest that takes a connection lives, and gets the time that it needs. */
 static void on_dialled(void *arg, int fd, const struct qbx_err *err)
 {
 	Qemubox__Guest__V1__ShutdownRequest request = QEMUBOX__GUEST__V1__SHUTDOWN_REQUEST__INIT;
@@ -101,10 +119,10 @@ static void on_dialled(void *arg, int fd, const struct qbx_err *err)
 		return;
 	}
 	a->conn = ttrpc_new(a->loop, fd, NULL, NULL, on_closed, a, &e);
-	if (!a->conn)
+	if (!a->conn || set_deadline(a, a->end_ms, &e) < 0)
 		give_up(a, e.msg);
 	else
-		ttrpc_request(a->conn, GUEST_SERVICE, "Shutdown", &request.base, VM_SHUTDOWN_MS,
+		ttrpc_request(a->conn, GUEST_SERVICE, "Shutdown", &request.base, a->end_ms,
 			      &qemubox__guest__v1__shutdown_response__descriptor, on_answer, a);
 }
 
@@ -116,11 +134,6 @@ static void on_gone(void *arg, int status)
 	loop_stop(a->loop);
 }
 
-static void on_deadline(void *arg)
-{
-	give_up(arg, "no end in time");
-}
-
 /* Ask, and wait for the end of QEMU. A guest that cannot be reached costs no wait. */
 static int ask(struct ask *a, const struct guest *g, int pidfd, struct qbx_err *err)
 {
@@ -128,17 +141,29 @@ static int ask(struct ask *a, const struct guest *g, int pidfd, struct qbx_err *
 	int ret = -1;
 
 	if (dup >= 0 && loop_add_child(a->loop, dup, on_gone, a, err) &&
-	    loop_add_timer(a->loop, VM_SHUTDOWN_MS, on_deadline, a, err) &&
+	    set_deadline(a, VM_SHUTDOWN_MS, err) == 0 &&
 	    guest_dial(a->loop, g, GUEST_PORT_CONTROL, 0, VM_SHUTDOWN_MS, on_dialled, a, err))
 		ret = loop_run(a->loop, err);
 	ttrpc_free(take_ptr(a->conn));
 	return ret;
 }
 
+static bool writes_a_disk(const struct box *box)
+{
+	json_t *disks = json_object_get(json_object_get(box->doc, "fs"), "disks"), *disk;
+	size_t i;
+
+	json_array_foreach (disks, i, disk)
+		if (json_is_false(json_object_get(disk, "readonly")))
+			return true;
+	return false;
+}
+
 static void ask_guest(const struct config *cfg, const struct box *box, int pidfd)
 {
 	struct qbx_err err = { 0 };
-	struct ask a = { .loop = loop_new(&err) };
+	struct ask a = { .loop = loop_new(&err),
+			 .end_ms = writes_a_disk(box) ? VM_FLUSH_MS : VM_SHUTDOWN_MS };
 	struct guest g;
 
 	if (a.loop && guest_open(&g, cfg, box, &err) == 0) {

@@ -33,6 +33,7 @@
 #define VM_DIAL_MS 10000u
 #define VM_RPC_MS 30000u
 #define VM_SHUTDOWN_MS 3000u /* the guest ends itself */
+#define VM_FLUSH_MS 20000u   /* the same, when it may have to write a disk's contents first */
 #define VM_QUIT_MS 2000u     /* QEMU ends when asked */
 #define VM_PIPE_MS 2000u     /* from the loss of stdout's reader to the end of the container */
 #define VM_GONE_MS 2000u     /* from the loss of the guest to the end of QEMU */

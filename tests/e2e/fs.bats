@@ -22,6 +22,7 @@ teardown_file() {
 setup() {
 	T=$BATS_TEST_TMPDIR
 	export QEMUBOX_STATE_DIR=$T/state QEMUBOX_RUN_DIR=$T/run PATH=$QBX_BIN:$PATH
+	export QEMUBOX_WRITABLE=tmpfs # what is tested here are the layers
 	layers=$T/state/layers
 	mkdir "$T/mnt" "$T/want"
 }

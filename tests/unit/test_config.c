@@ -72,6 +72,8 @@ static void mistakes_are_named(void **state)
 		{ "{\"machine\":\"\"}", "none of microvm, q35" },
 		{ "{\"memory_mib\":\"512\"}", "\"memory_mib\" must be a whole number" },
 		{ "{\"memory_mib\":1}", "\"memory_mib\": 1 is not between 128 and 1048576" },
+		{ "{\"writable\":\"disc\"}", "writable: \"disc\" is none of disk, tmpfs" },
+		{ "{\"writable_mib\":63}", "63 is not between 64 and 1048576" },
 		{ "{\"vcpus_max\":-1}", "\"vcpus_max\": -1 is not between" },
 		{ "{", "not valid JSON" },
 	};

@@ -91,6 +91,62 @@ static void networks(void **state)
 	assert_int_equal(err.code, EX_DATAERR);
 }
 
+/* Return: bundle_writable() of a specification; the document is in @to, as text. */
+static int writable(const char *text, char *to, struct qbx_err *err)
+{
+	json_auto_t *spec = json_loads(text, 0, NULL), *doc = json_object();
+	int ret;
+
+	memset(err, 0, sizeof(*err));
+	assert_non_null(spec);
+	ret = bundle_writable(spec, doc, err);
+	to[json_dumpb(doc, to, 100, JSON_COMPACT | JSON_SORT_KEYS)] = '\0';
+	return ret;
+}
+
+#define ANNOTATION(name, value) "\"annotations\":{\"io.qemubox.fs." name "\":" value "}"
+
+static void what_the_container_writes(void **state)
+{
+	static const struct {
+		const char *spec, *doc;
+	} good[] = {
+		{ "{}", "{}" },
+		{ "{\"root\":{\"readonly\":false}}", "{}" },
+		{ "{\"root\":{\"readonly\":true}}", "{\"writable\":\"tmpfs\"}" },
+		{ "{\"root\":{\"readonly\":true}," ANNOTATION("writable", "\"disk\"") "}",
+		  "{\"writable\":\"disk\"}" },
+		{ "{" ANNOTATION("writable", "\"tmpfs\"") "}", "{\"writable\":\"tmpfs\"}" },
+		{ "{" ANNOTATION("writable-mib", "\"100\"") "}", "{\"writable_mib\":100}" },
+		{ "{" ANNOTATION("commit", "\"true\"") "}", "{\"commit\":true}" },
+		{ "{" ANNOTATION("commit", "\"false\"") "}", "{}" },
+	};
+	static const char *const bad[] = {
+		"{" ANNOTATION("writable", "\"zfs\"") "}",
+		"{" ANNOTATION("writable", "1") "}",
+		"{" ANNOTATION("commit", "true") "}",
+		"{" ANNOTATION("commit", "\"yes\"") "}",
+		"{" ANNOTATION("writable-mib", "100") "}",
+		"{" ANNOTATION("writable-mib", "\"\"") "}",
+		"{" ANNOTATION("writable-mib", "\"-1\"") "}",
+		"{" ANNOTATION("writable-mib", "\"10G\"") "}",
+		"{" ANNOTATION("writable-mib", "\"1000000000\"") "}",
+	};
+	struct qbx_err err;
+	char doc[101];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(writable(good[i].spec, doc, &err), 0);
+		assert_string_equal(doc, good[i].doc);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(writable(bad[i], doc, &err), -1);
+		assert_int_equal(err.code, EX_DATAERR);
+		assert_non_null(strstr(err.msg, "annotation io.qemubox.fs."));
+	}
+}
+
 static void refused(void **state)
 {
 	struct qbx_err err;
@@ -129,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(accepted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(networks, set_up, tear_down),
+		cmocka_unit_test(what_the_container_writes),
 		cmocka_unit_test_setup_teardown(refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(broken, set_up, tear_down),
 	};

@@ -326,7 +326,9 @@ static void our_annotations_are_read(void **state)
 	(void)state;
 	assert_int_equal(read_text("{\"annotations\":{\"io.qemubox.vcpus\":\"2\","
 				   "\"io.qemubox.vcpus-max\":\"64\",\"io.qemubox.memory-mib\":"
-				   "\"700\",\"io.qemubox.machine\":\"q35\",\"org.x\":\"y\"}}",
+				   "\"700\",\"io.qemubox.machine\":\"q35\",\"org.x\":\"y\","
+				   "\"io.qemubox.fs.writable\":\"disk\",\"io.qemubox.fs.commit\":\"true\","
+				   "\"io.qemubox.fs.writable-mib\":\"100\"}}",
 				   &l, &err),
 			 0);
 	assert_int_equal(l.vcpus, 2);
@@ -364,6 +366,7 @@ static void malformed_values_are_refused_by_name(void **state)
 		{ ANNOTATION("io.qemubox.memory-mib", "\" 7\""), "memory-mib" },
 		{ ANNOTATION("io.qemubox.machine", "\"pc\""), "io.qemubox.machine: " },
 		{ ANNOTATION("io.qemubox.machine", "{}"), "io.qemubox.machine" },
+		{ ANNOTATION("io.qemubox.fs.kind", "\"disk\""), "io.qemubox.fs.kind" },
 		{ ANNOTATION("io.qemubox.kernel", "\"/etc/passwd\""), "io.qemubox.kernel" },
 	};
 

@@ -272,6 +272,22 @@ static void a_vmdk_and_its_extents_are_descriptors(void **state)
 	plan_free(&s);
 }
 
+static void a_disk_to_write_to_gives_back_what_is_discarded(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	s.ndisks = 2;
+	s.disks[0] = (struct vm_disk){ "root", "/a", false, true, NULL };
+	s.disks[1] = (struct vm_disk){ "rw", "/b", false, false, NULL };
+	has(&s, ",filename=/dev/fdset/8 -blockdev driver=raw,node-name=disk0,read-only=on,file=file0 ",
+	    true);
+	has(&s, " virtio-blk-device,drive=disk0,serial=root ", true);
+	has(&s, ",read-only=off,filename=/dev/fdset/9,discard=unmap ", true);
+	has(&s, " driver=raw,node-name=disk1,read-only=off,file=file1,discard=unmap ", true);
+	has(&s, " virtio-blk-device,drive=disk1,serial=rw,werror=report ", true);
+}
+
 static void relaxing_seccomp_leaves_the_sandbox_out(void **state)
 {
 	struct vm_spec s = plan();
@@ -414,6 +430,7 @@ int main(void)
 		cmocka_unit_test(descriptors_are_numbered_without_gaps_or_clashes),
 		cmocka_unit_test(each_queue_of_a_tap_is_a_descriptor),
 		cmocka_unit_test(a_vmdk_and_its_extents_are_descriptors),
+		cmocka_unit_test(a_disk_to_write_to_gives_back_what_is_discarded),
 		cmocka_unit_test(relaxing_seccomp_leaves_the_sandbox_out),
 		cmocka_unit_test(debug_adds_a_console_for_the_first_moments),
 		cmocka_unit_test(a_document_becomes_links_and_disks),

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * writable.h - what a container writes to
+ *
+ * Theory of Operation
+ *
+ * A disk with an ext4 file system, in a sparse file that takes room on the host only for what was
+ * written. The file is a copy of an empty one of the same size, which mke2fs made once and the
+ * cache keeps, so that no container waits for mke2fs.
+ *
+ * Where the root file system has an upper directory on the host, as containerd's snapshots have,
+ * the file lies beside it under its name and ".ext4": in a directory that is the snapshot's alone,
+ * and goes with it. What containerd counts, compares and commits is the upper directory itself.
+ * Elsewhere the file is the box's, in state_dir/writable, and release removes it.
+ *
+ * Only guests mount it. What a guest has written there may be anything, so nothing on the host
+ * looks into it. The file system has a journal: a guest that was killed leaves one that the next
+ * guest's kernel puts in order as it mounts it.
+ */
+#ifndef QBX_WRITABLE_H
+#define QBX_WRITABLE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "box.h"
+#include "err.h"
+
+#define WRITABLE_SERIAL "rw"
+
+struct cache;
+
+struct writable {
+	bool disk;    /* else a tmpfs in the guest */
+	bool kept;    /* the disk's file is the upper directory's, and not the box's */
+	unsigned mib; /* size; 0: what a tmpfs has by itself */
+	char *path;   /* of the disk's file; absolute, owned */
+	/* What the root directory is to be when the guest makes the upper directory. */
+	mode_t mode; /* permission bits */
+	uid_t uid;
+	gid_t gid;
+};
+
+/**
+ * writable_upper() - the upper directory that the document's root file system has on the host
+ * @upper: set to its path, which the caller frees, or NULL
+ */
+int writable_upper(const struct box *box, char **upper, struct qbx_err *err) _must_check_;
+
+/**
+ * writable_choose() - what the document and the configuration ask for; touches nothing
+ * @readonly: nothing will be written, so there is no disk
+ * Return: 0 with @w filled, for writable_free(), or -1 with @err.
+ */
+int writable_choose(struct writable *w, const struct config *cfg, const struct box *box,
+		    bool readonly, struct qbx_err *err) _must_check_;
+
+/**
+ * writable_make() - have the disk's file, if there is to be one; with --dry-run say how
+ * One beside an upper directory stays as it is. One of a box is made anew: what an earlier box of
+ * that name has left is not this one's.
+ * Return: 0, or -1 with @err and no file that is half made.
+ */
+int writable_make(const struct writable *w, const struct cache *c,
+		  struct qbx_err *err) _must_check_;
+
+/** writable_release() - remove the box's own file; absent is as good. Return: 0, or -1 with @err. */
+int writable_release(const struct config *cfg, const struct box *box,
+		     struct qbx_err *err) _must_check_;
+
+void writable_free(struct writable *w);
+
+#endif

@@ -1,0 +1,170 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# qbx-fs export: what a guest has written, into an upper directory of the host's. The file systems are made
+# by mke2fs and damaged by debugfs; what guests write is tested in tests/e2e/writable.bats.
+
+bats_require_minimum_version 1.5.0
+
+features=none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
+
+setup() {
+	T=$BATS_TEST_TMPDIR
+	export QEMUBOX_STATE_DIR=$T/state QEMUBOX_RUN_DIR=$T/run QEMUBOX_WRITABLE_MIB=64
+	mkdir -p "$T/disk/upper" "$T/disk/work" "$T/snapshots/7/fs" "$T/snapshots/7/work" "$T/layer"
+	up=$T/disk/upper to=$T/snapshots/7/fs
+	printf '{"qbx":1,"id":"demo","rootfs":[{"type":"overlay","source":"overlay","options":["lowerdir=%s","upperdir=%s"]}]}\n' \
+		"$T/layer" "$to" > "$T/box"
+}
+
+# The disk of that snapshot, with what is in $T/disk
+disk() {
+	rm -f "$to.ext4"
+	truncate -s 64M "$to.ext4"
+	MKE2FS_CONFIG=/dev/null mke2fs -q -F -b 4096 -I 256 -O "${1:-$features}" -d "$T/disk" "$to.ext4" 2> "$T/mke2fs"
+}
+
+export_box() {
+	"$QBX_BIN/qbx-fs" export "$@"
+}
+
+# Everything there is to see of a tree; of files with several names, which ones are the same.
+tree() {
+	(
+		cd "$1" || exit
+		find . -printf '%p %y %m %U %G %T@ %l\n'
+		find . ! -type d -printf '%p %s %n\n'
+		find . -type f -print0 | xargs -0r sha256sum
+		find . \( -type c -o -type b \) -exec stat -c '%n %t:%T' {} +
+		find . -type f -links +1 -printf '%i %p\n' | sort | awk '$1 != last { print "" } { print $2; last = $1 }'
+	) | sort
+}
+
+# refused STATUS WORDS: one line says this, and the upper directory is as it was
+refused() {
+	# shellcheck disable=SC2154 # bats sets stderr
+	[ "$status" -eq "$1" ] || { echo "status $status: $stderr"; false; }
+	[ -z "$output" ]
+	[ "$(wc -l <<< "$stderr")" -eq 1 ]
+	[[ $stderr == *"$2"* ]] || { echo "says: $stderr"; false; }
+	[ "$(ls -A "$to")" = "${before:-}" ]
+	[ ! -e "$to.new" ]
+}
+
+@test "a tree with all that a file system can hold arrives as it is" {
+	mkdir -p "$up/a/b/c" "$up/many" "$up/empty"
+	echo hi > "$up/a/b/c/file"
+	ln "$up/a/b/c/file" "$up/a/hard"
+	ln "$up/a/b/c/file" "$up/hard"
+	ln -s ../../../../../../etc/passwd "$up/a/out"
+	ln -s "$(printf 'y%.0s' {1..200})" "$up/long"
+	mknod "$up/whiteout" c 0 0
+	mknod "$up/large" b 300 70000
+	mkfifo "$up/fifo"
+	for i in {1..1500}; do echo "$i" > "$up/many/a name that is long enough for several blocks $i"; done
+	head -c 3000001 /dev/urandom > "$up/random"
+	truncate -s 30M "$up/sparse"
+	printf end >> "$up/sparse"
+	printf 'x' > "$up/name"$'\n'"with ü and "
+	chmod 4751 "$up/random"
+	chown 12345:100000 "$up/fifo" "$up/a"
+	chmod 1750 "$up"
+	chown 5:6 "$up"
+	touch -d '1999-12-31 23:59:59' "$up/a/b/c/file" "$up/many"
+	disk
+	echo old > "$to/what was there"
+	# Times of less than a second are lost by mke2fs -d.
+	find "$up" -exec touch -h -d '2001-02-03 04:05:06' {} +
+	disk
+	export_box < "$T/box" > "$T/out"
+	diff "$T/box" "$T/out"
+	tree "$up" > "$T/want"
+	tree "$to" > "$T/got"
+	[ "$(wc -l < "$T/want")" -gt 4500 ]
+	diff "$T/want" "$T/got"
+	[ "$(stat -c %b "$to/sparse")" -lt 100 ]
+	[ ! -e "$to.new" ]
+	# once more, and elsewhere
+	export_box < "$T/box" > /dev/null
+	tree "$to" | diff "$T/want" -
+	export_box --to "$T/elsewhere/" < "$T/box" > /dev/null
+	tree "$T/elsewhere" | diff "$T/want" -
+	run -0 export_box --dry-run --box "$T/box"
+	[ "$output" = "copy what is in $to.ext4 to $to" ]
+}
+
+@test "a disk that is in use, or that nobody has used" {
+	disk
+	debugfs -w -R 'feature needs_recovery' "$to.ext4" > /dev/null 2>&1
+	run --separate-stderr export_box --box "$T/box"
+	refused 75 'the file system is in use, or was when its guest ended (stop the container'
+	rm -r "$T/disk/upper"
+	disk
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'no guest has used the file system yet'
+	rm "$to.ext4"
+	run --separate-stderr export_box --box "$T/box"
+	refused 69 "open $to.ext4: No such file"
+	ln -s /etc/passwd "$to.ext4"
+	run --separate-stderr export_box --box "$T/box"
+	refused 69 'Too many levels of symbolic links'
+}
+
+@test "no disk, no upper directory, another kind of file system" {
+	run --separate-stderr export_box < <(jq -c '.writable = "tmpfs"' "$T/box")
+	refused 65 'what the container writes is on no disk'
+	run --separate-stderr export_box <<< '{"qbx":1,"id":"demo"}'
+	refused 64 'no upper directory (name a directory with --to)'
+	disk "$features,inline_data"
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'features 0x8000 that are not ours'
+	head -c 1M /dev/urandom > "$to.ext4"
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'no ext4 superblock'
+	truncate -s 0 "$to.ext4"
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'read the file system at 1024: Input/output error'
+}
+
+@test "a tree that does not end, and files that claim too much" {
+	mkdir "$up/dir"
+	echo hello > "$up/file"
+	disk
+	before=kept
+	touch "$to/kept"
+	# a directory that holds the root of the tree again
+	cp "$to.ext4" "$T/good"
+	debugfs -w -R 'link /upper /upper/dir/again' "$to.ext4" > /dev/null 2>&1
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'directories more than 400 deep'
+	cp "$T/good" "$to.ext4"
+	debugfs -w -R 'set_inode_field /upper/file size 0x7fffffffffffffff' "$to.ext4" > /dev/null 2>&1
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'cannot be read'
+	cp "$T/good" "$to.ext4"
+	debugfs -w -R 'set_inode_field /upper/file block[5] 0xffffffff' "$to.ext4" > /dev/null 2>&1
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'damaged'
+	cp "$T/good" "$to.ext4"
+	debugfs -w -R 'set_inode_field /upper/dir mode 0xf000' "$to.ext4" > /dev/null 2>&1
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'a record that cannot be'
+}
+
+@test "killed half-way, the upper directory is as it was, and the next one clears up" {
+	head -c 40M /dev/urandom > "$up/large"
+	disk
+	touch "$to/kept"
+	"$QBX_BIN/qbx-fs" export --box "$T/box" > "$T/out" &
+	pid=$!
+	until [ -s "$to.new/large" ]; do kill -0 "$pid"; done
+	kill -STOP "$pid"
+	run --separate-stderr export_box --box "$T/box"
+	[ "$status" -eq 75 ]
+	[[ $stderr == *'fs.ext4: Device or resource busy (another export of it runs)' ]]
+	kill -KILL "$pid"
+	wait "$pid" || :
+	[ "$(ls -A "$to")" = kept ]
+	export_box --box "$T/box" > /dev/null
+	cmp "$up/large" "$to/large"
+	[ "$(ls -A "$T/snapshots/7")" = $'fs\nfs.ext4\nwork' ]
+}

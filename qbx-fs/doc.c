@@ -83,10 +83,15 @@ static int add_writable(json_t *mounts, const struct writable *w)
 static json_t *make_mounts(const json_t *sources, bool readonly, const struct writable *w)
 {
 	json_auto_t *mounts = json_array();
+	size_t n = json_array_size(sources);
 
+	/* An overlay has something below, if only an empty directory. */
+	if (n == 0 &&
+	    add_mount(mounts, "tmpfs", "tmpfs", LOWER_DIR "0", json_pack("[s]", "ro")) < 0)
+		return NULL;
 	if (add_lowers(mounts, sources) < 0 || add_writable(mounts, w) < 0 ||
 	    add_mount(mounts, "overlay", "overlay", "rootfs",
-		      overlay_options(json_array_size(sources), readonly, w)) < 0)
+		      overlay_options(n ? n : 1, readonly, w)) < 0)
 		return NULL;
 	return json_incref(mounts);
 }

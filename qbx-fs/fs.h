@@ -87,6 +87,13 @@ int layer_open_merged(struct layer *l, const char *path, struct qbx_err *err) _m
  */
 int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err) _must_check_;
 
+/* What a directory is beside its name. */
+struct dir_owner {
+	unsigned mode; /* permission bits */
+	unsigned uid, gid;
+	uint64_t mtime; /* seconds */
+};
+
 /* rootfs.c */
 
 /* One element of "rootfs". */
@@ -118,17 +125,26 @@ int rootfs_add_dir(struct layers *l, const char *dir, struct qbx_err *err) _must
 int rootfs_add_erofs(struct layers *l, const struct rootfs_mount *m,
 		     struct qbx_err *err) _must_check_;
 
+struct upper;
+
 /** rootfs_overlay() - the layers of an overlay, the last of the mounts, base first. */
-int rootfs_overlay(const struct rootfs *r, struct layers *l, struct qbx_err *err) _must_check_;
+int rootfs_overlay(const struct rootfs *r, const struct upper *u, struct layers *l,
+		   struct qbx_err *err) _must_check_;
+
+/* upper.c */
+
+/* Where what is written would be: in a directory, in an image, or nobody has said. */
+struct upper {
+	const char *image;	/* of an ext4; the document's; NULL: there is none */
+	unsigned index;		/* the mount that the image is */
+	struct dir_owner owner; /* what the directory in the image is to be */
+	bool alone;		/* there are no layers below */
+};
+
+/** upper_find() - Return: 0 with @u, which was zero, filled, or -1 with @err. */
+int upper_find(struct upper *u, const struct rootfs *r, struct qbx_err *err) _must_check_;
 
 /* lookup.c */
-
-/* What a directory is beside its name. */
-struct dir_owner {
-	unsigned mode; /* permission bits */
-	unsigned uid, gid;
-	uint64_t mtime; /* seconds */
-};
 
 /**
  * lookup_dir() - what a directory is in @n layers, base first, on top of each other
@@ -313,7 +329,7 @@ struct disks {
 	json_t *files;	 /* an array of the paths of all that they are made of */
 };
 
-/** merge_layers() - disks out of layers. Return: 0, or -1 with @err; @d is to be freed anyhow. */
+/** merge_layers() - disks out of layers; none out of none. Return: 0, or -1 with @err; @d is to be freed anyhow. */
 int merge_layers(const struct cache *c, const struct layers *l, struct disks *d,
 		 struct qbx_err *err) _must_check_;
 void disks_free(struct disks *d);

@@ -260,7 +260,7 @@ int merge_layers(const struct cache *c, const struct layers *l, struct disks *d,
 		if (add_file(d, l->v[i].path, err) < 0)
 			return -1;
 	if (l->n == 0)
-		return err_code(err, EX_DATAERR, "a root file system without layers");
+		return 0;
 	return l->n == 1 ? stack(c, l, d, err) : several(c, l, d, err);
 }
 

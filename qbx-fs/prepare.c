@@ -11,6 +11,7 @@
 struct prep {
 	struct rootfs rootfs;
 	struct cache cache;
+	struct upper upper;
 	struct layers layers;
 	struct phases t;
 	struct writable writable;
@@ -46,7 +47,8 @@ static int convert_dirs(struct prep *p, struct qbx_err *err)
 static int prepare_overlay(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
 	(void)m;
-	return rootfs_overlay(&p->rootfs, &p->layers, err) < 0 ? -1 : convert_dirs(p, err);
+	return rootfs_overlay(&p->rootfs, &p->upper, &p->layers, err) < 0 ? -1
+									  : convert_dirs(p, err);
 }
 
 static int prepare_erofs(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
@@ -98,12 +100,25 @@ static const struct {
 
 /* ---- the verb ---- */
 
+/* An image that is all there is. */
+static int resolve_alone(struct prep *p, struct qbx_err *err)
+{
+	if (!p->upper.image || p->rootfs.n != 2)
+		return err_code(err, EX_DATAERR,
+				"rootfs: a bind of \"%s\": only of what is in an ext4 before it",
+				p->rootfs.v[p->rootfs.n - 1].source);
+	phase_mark(&p->t, "resolve");
+	return 0;
+}
+
 static int resolve(struct prep *p, struct qbx_err *err)
 {
 	const struct rootfs_mount *m = &p->rootfs.v[p->rootfs.n - 1];
 	bool format;
 	const char *type = rootfs_type(m->type, &format);
 
+	if (p->upper.alone)
+		return resolve_alone(p, err);
 	if (p->rootfs.n > 1 && strcmp(type, "overlay") != 0)
 		return err_code(err, EX_DATAERR, "rootfs: %zu mounts, and the last is no overlay",
 				p->rootfs.n);
@@ -119,6 +134,29 @@ static int resolve(struct prep *p, struct qbx_err *err)
 			m->type);
 }
 
+static int choose_writable(struct prep *p, const struct config *cfg, const struct box *box,
+			   struct qbx_err *err)
+{
+	if (p->upper.image)
+		return writable_given(&p->writable, p->upper.image, p->readonly, err);
+	return writable_choose(&p->writable, cfg, box, p->readonly, err);
+}
+
+/* Where no directory of the host's says what the root directory is, the layers do. */
+static int choose_root(struct prep *p, struct qbx_err *err)
+{
+	struct dir_owner o = p->upper.owner;
+
+	if (p->writable.root)
+		return 0;
+	if (!p->upper.image && lookup_root(&p->layers, &o, err) < 0)
+		return -1;
+	p->writable.mode = o.mode;
+	p->writable.uid = o.uid;
+	p->writable.gid = o.gid;
+	return 0;
+}
+
 static int make_fs(struct prep *p, const struct config *cfg, const struct box *box, json_t **fs,
 		   struct qbx_err *err)
 {
@@ -129,7 +167,8 @@ static int make_fs(struct prep *p, const struct config *cfg, const struct box *b
 	for (const char **o = p->rootfs.v[p->rootfs.n - 1].options; *o; o++)
 		if (!strcmp(*o, "ro"))
 			p->readonly = true;
-	if (writable_choose(&p->writable, cfg, box, p->readonly, err) < 0 || resolve(p, err) < 0)
+	if (upper_find(&p->upper, &p->rootfs, err) < 0 || choose_writable(p, cfg, box, err) < 0 ||
+	    resolve(p, err) < 0 || choose_root(p, err) < 0)
 		return -1;
 	phase_mark(&p->t, "convert");
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)

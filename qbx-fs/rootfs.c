@@ -261,17 +261,20 @@ static int check_unused(const struct list *k, struct qbx_err *err)
 		if (!k->taken[i])
 			return err_code(
 				err, EX_DATAERR,
-				"rootfs: mount %zu, of type \"%s\", is not a layer of the last", i,
+				"rootfs: mount %zu, of type \"%s\", is not used by the last", i,
 				k->r->v[i].type);
 	return 0;
 }
 
-int rootfs_overlay(const struct rootfs *r, struct layers *l, struct qbx_err *err)
+int rootfs_overlay(const struct rootfs *r, const struct upper *u, struct layers *l,
+		   struct qbx_err *err)
 {
 	const struct rootfs_mount *m = &r->v[r->n - 1];
 	struct list k = { .r = r, .l = l };
 
 	rootfs_type(m->type, &k.format);
+	if (u->image)
+		k.taken[u->index] = true;
 	for (const char **o = m->options; *o; o++) {
 		if (check_option(*o, err) < 0)
 			return -1;

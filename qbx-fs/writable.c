@@ -76,6 +76,7 @@ static int copy_root(struct writable *w, const char *dir, struct qbx_err *err)
 		return err_sys(err, errno, "%s", dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_code(err, EX_DATAERR, "%s: not a directory", dir);
+	w->root = true;
 	w->mode = st.st_mode & 07777;
 	w->uid = st.st_uid;
 	w->gid = st.st_gid;
@@ -277,6 +278,21 @@ static int make(const struct writable *w, const char *template, struct qbx_err *
 		return err_sys(err, errno, "open %s", dir);
 	fd = copy(template, dirfd, dir, err);
 	return fd < 0 ? -1 : publish(w, fd, dirfd, slash + 1, err);
+}
+
+int writable_given(struct writable *w, const char *path, bool readonly, struct qbx_err *err)
+{
+	int there = look(path, err);
+
+	memset(w, 0, sizeof(*w));
+	w->mode = 0755;
+	if (there <= 0)
+		return there < 0 ? -1 : err_sys(err, ENOENT, "rootfs: %s", path);
+	if (readonly)
+		return 0;
+	w->disk = w->kept = true;
+	w->path = strdup(path);
+	return w->path ? 0 : err_sys(err, ENOMEM, "rootfs");
 }
 
 int writable_make(const struct writable *w, const struct cache *c, struct qbx_err *err)

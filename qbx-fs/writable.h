@@ -35,6 +35,7 @@ struct writable {
 	bool kept;    /* the disk's file is the upper directory's, and not the box's */
 	unsigned mib; /* size; 0: what a tmpfs has by itself */
 	char *path;   /* of the disk's file; absolute, owned */
+	bool root;    /* the next three are those of a directory of the host's */
 	/* What the root directory is to be when the guest makes the upper directory. */
 	mode_t mode; /* permission bits */
 	uid_t uid;
@@ -54,6 +55,13 @@ int writable_upper(const struct box *box, char **upper, struct qbx_err *err) _mu
  */
 int writable_choose(struct writable *w, const struct config *cfg, const struct box *box,
 		    bool readonly, struct qbx_err *err) _must_check_;
+
+/**
+ * writable_given() - an ext4 image of somebody else's, who keeps it: containerd's snapshotter has made it
+ * @path: of a regular file, and no symbolic link; it must be there
+ */
+int writable_given(struct writable *w, const char *path, bool readonly,
+		   struct qbx_err *err) _must_check_;
 
 /**
  * writable_make() - have the disk's file, if there is to be one; with --dry-run say how

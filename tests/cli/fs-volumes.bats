@@ -4,15 +4,12 @@
 # tests/e2e/volumes.bats.
 
 bats_require_minimum_version 1.5.0
+load erofs
 
 setup() {
 	T=$BATS_TEST_TMPDIR
 	export QEMUBOX_STATE_DIR=$T/state QEMUBOX_RUN_DIR=$T/run
-	# As little of a root file system as goes: an EROFS superblock and the one block that it counts.
-	truncate -s 4096 "$T/root.erofs"
-	printf '\342\341\365\340' | dd of="$T/root.erofs" bs=1 seek=1024 conv=notrunc status=none
-	printf '\014' | dd of="$T/root.erofs" bs=1 seek=1036 conv=notrunc status=none
-	printf '\001' | dd of="$T/root.erofs" bs=1 seek=1060 conv=notrunc status=none
+	erofs_image "$T/root.erofs"
 	mkdir "$T/dir"
 	echo text > "$T/file"
 	truncate -s $(((1 << 20) + 1)) "$T/large"

@@ -5,6 +5,7 @@
 # place where it has to misbehave. What guests do with it is tested in tests/e2e/writable.bats.
 
 bats_require_minimum_version 1.5.0
+load erofs
 
 setup() {
 	T=$BATS_TEST_TMPDIR
@@ -16,14 +17,6 @@ setup() {
 	chmod 755 "$T/bin/mkfs.erofs"
 	PATH=$T/bin:$PATH
 	erofs_image "$T/a.erofs"
-}
-
-# A superblock and as many blocks as it says: 1.
-erofs_image() {
-	truncate -s 4096 "$1"
-	printf '\342\341\365\340' | dd of="$1" bs=1 seek=1024 conv=notrunc status=none
-	printf '\014' | dd of="$1" bs=1 seek=1036 conv=notrunc status=none
-	printf '\001' | dd of="$1" bs=1 seek=1060 conv=notrunc status=none
 }
 
 # box [MORE]: a document with an EROFS file as its root, and more keys, as JSON
@@ -241,7 +234,7 @@ stand_in() {
 @test "qbx-fs killed while mke2fs runs leaves nothing, and the next one makes it" {
 	mkfifo "$T/says"
 	stand_in "echo up > '$T/says'; exec sleep 1000"
-	fs prepare < <(box) > "$T/out" &
+	"$QBX_BIN/qbx-fs" prepare < <(box) > "$T/out" & # itself: a function would be a shell's
 	pid=$!
 	read -r _ < "$T/says"
 	kill -KILL $pid

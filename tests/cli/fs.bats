@@ -4,6 +4,7 @@
 # mkfs.erofs where it has to misbehave; what a real one makes is tested in tests/e2e/fs.bats.
 
 bats_require_minimum_version 1.5.0
+load erofs
 
 setup() {
 	T=$BATS_TEST_TMPDIR
@@ -37,16 +38,6 @@ refused() {
 	[ "$(wc -l <<< "$stderr")" -eq 1 ]
 	[[ $stderr == *"$2"* ]] || { echo "says: $stderr"; false; }
 	[ -z "$(find "$T/state" -name '*.erofs' -o -name '*.vmdk' 2> /dev/null)" ]
-}
-
-# A superblock and as many blocks as it says: 1.
-erofs_image() {
-	truncate -s "${2:-4096}" "$1"
-	printf '\342\341\365\340' | dd of="$1" bs=1 seek=1024 conv=notrunc status=none
-	printf '\014' | dd of="$1" bs=1 seek=1036 conv=notrunc status=none
-	printf '\001' | dd of="$1" bs=1 seek=1060 conv=notrunc status=none
-	# the root directory: inode 0, at 0
-	printf '\355\101' | dd of="$1" bs=1 seek=4 conv=notrunc status=none
 }
 
 # stand_in SCRIPT: what mkfs.erofs does
@@ -146,7 +137,7 @@ mounts() {
 		read -r type source options <<< "$m"
 		# shellcheck disable=SC2086 # words
 		options=$(printf '"%s",' $options)
-		options=${options//_/ }
+		options=${options//_/ } source=${source//_/ }
 		list+=,$(printf '{"type":"%s","source":"%s","options":[%s]}' "$type" "$source" "${options%,}")
 	done
 	printf '{"qbx":1,"id":"demo","rootfs":[%s]}\n' "${list#,}"
@@ -178,7 +169,7 @@ mounts() {
 	last 'format/overlay overlay lowerdir={{_overlay_0_4_}}'
 	refused 65 'mount 4 in a template: 4 are before it'
 	last 'format/overlay overlay lowerdir={{_overlay_0_2_}}'
-	refused 65 'mount 3, of type "erofs", is not a layer of the last'
+	refused 65 'mount 3, of type "erofs", is not used by the last'
 	last 'format/overlay overlay lowerdir={{_overlay_0_3_}}:{{_mount_1_}}'
 	refused 65 'mount 1 is a layer twice'
 	last 'format/overlay overlay lowerdir={{_overlay_0_3_}}/fs'
@@ -196,6 +187,41 @@ mounts() {
 	images[1]="tmpfs $T/2.erofs"
 	last 'format/overlay overlay lowerdir={{_overlay_0_3_}}'
 	refused 65 'mount 1 is a layer of type "tmpfs"'
+}
+
+@test "a writable image that containerd leaves to us" {
+	erofs_image "$T/0.erofs"
+	truncate -s 1M "$T/rw.img"
+	images=("ext4 $T/rw.img rw loop" "erofs $T/0.erofs ro loop")
+	upper='upperdir={{_mount_0_}}/upper workdir={{_mount_0_}}/work lowerdir={{_mount_1_}}'
+	run -0 fs prepare < <(mounts "${images[@]}" "format/mkdir/overlay overlay X-containerd.mkdir.path={{_mount_0_}}/upper:0700:1:2 $upper")
+	[[ $output == *'{"serial":"rw","path":"'$T'/rw.img","format":"raw","readonly":false}'* ]]
+	[[ $output == *'"X-qemubox.root=700:1:2"'* ]]
+	run -0 fs prepare < <(mounts "${images[0]}" 'format/mkdir/bind {{_mount_0_}}/upper rw')
+	rm -r "$T/state"
+
+	last() {
+		run --separate-stderr fs prepare < <(mounts "${images[@]}" "$1")
+	}
+	last "format/overlay overlay ${upper/upper /upperdir }"
+	refused 65 'not upper in an ext4 before it'
+	last "format/overlay overlay ${upper/mount_0/mount_1}"
+	refused 65 'not upper in an ext4 before it'
+	last "format/overlay overlay ${upper/workdir=/workdir=/x}"
+	refused 65 'is not where upperdir is'
+	last "overlay overlay ${upper}"
+	refused 65 'is not an absolute path'
+	images[2]="ext4 $T/rw.img"
+	last "format/overlay overlay $upper"
+	refused 65 'mount 2, of type "ext4", is not used'
+	unset 'images[2]'
+	ln -s rw.img "$T/link"
+	images[0]="ext4 $T/link rw"
+	last "format/overlay overlay $upper"
+	refused 65 'not a regular file'
+	images[0]="ext4 $T/none rw"
+	last "format/overlay overlay $upper"
+	refused 69 'No such file'
 }
 
 @test "merged metadata that names its layers" {

@@ -52,6 +52,7 @@ shim() {
 @test "info names the runtime" {
 	run -0 "$shim" -info < /dev/null
 	[[ $output == *io.containerd.qemubox.v1* ]]
+	[[ $output == *containerd.io/runtime-allow-mounts*'mkdir/*,format/*,erofs'* ]]
 }
 
 @test "wrong usage is one line and status 64" {

@@ -5,6 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 load root
+load images
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
@@ -86,7 +87,7 @@ stacked() {
 	for i in $(seq 0 299); do mkfs.erofs --quiet -T0 --mkfs-time -zlz4 "$T/$i.erofs" "$T/$i"; done
 	prepare 300
 	[ "$(stacked)" -eq 300 ]
-	[ "$(jq -c '[.fs.disks[].serial]' "$T/doc")" = '["layers0","layers1"]' ]
+	[ "$(jq -c '[.fs.disks[].serial]' "$T/doc")" = '["layers0","layers1","rw"]' ]
 	shown
 }
 
@@ -110,4 +111,47 @@ stacked() {
 	mv "$T/new" "$T/b.erofs"
 	run -125 qbx-vm run --box "$T/doc" -- true
 	[[ $output == *"disk $T/b.erofs: not the file that it was"* ]]
+}
+
+@test "a writable image of the snapshotter's, on layers and alone" {
+	mkfs.erofs --quiet "$T/base.erofs" base
+	truncate -s 32M "$T/rwlayer.img"
+	mke2fs -q -t ext4 "$T/rwlayer.img"
+	jq -cn --arg t "$T" '{qbx: 1, id: "layers", network: "none", rootfs: [
+		{type: "ext4", source: "\($t)/rwlayer.img", options: ["rw", "loop"]},
+		{type: "erofs", source: "\($t)/base.erofs", options: ["ro", "loop"]},
+		{type: "format/mkdir/overlay", source: "overlay", options: [
+			"X-containerd.mkdir.path={{ mount 0 }}/upper:0751:7:8", "X-containerd.mkdir.path={{ mount 0 }}/work:0755",
+			"workdir={{ mount 0 }}/work", "upperdir={{ mount 0 }}/upper", "lowerdir={{ mount 1 }}"]}]}' > "$T/box"
+	qbx-fs prepare --box "$T/box" > "$T/doc"
+	run -0 qbx-vm run --box "$T/doc" -- sh -c 'stat -c "%a %u:%g" /; cat /deep/file; echo kept > /deep/file'
+	[ "$output" = $'751 7:8\nbase' ]
+	qbx-fs release --box "$T/doc" > "$T/released"
+	[ "$(qbx-fs prepare --box "$T/released" | qbx-vm run -- cat /deep/file)" = kept ]
+	# What is in it is seen without the layers as well.
+	debugfs -R 'ls /upper' "$T/rwlayer.img" 2> /dev/null | grep -q deep
+	jq -c '.rootfs |= [.[0], {type: "format/mkdir/bind", source: "{{ mount 0 }}/upper", options: [
+		"X-containerd.mkdir.path={{ mount 0 }}/upper:0755", "rw", "rbind"]}]' "$T/box" | qbx-fs prepare > "$T/doc"
+	run -127 qbx-vm run --box "$T/doc" -- /bin/nosuch
+	debugfs -w -R "write $(command -v busybox) upper/busybox" "$T/rwlayer.img"
+	debugfs -w -R 'set_inode_field upper/busybox mode 0100755' "$T/rwlayer.img"
+	[ "$(qbx-vm run --box "$T/doc" -- /busybox cat /deep/file)" = kept ]
+}
+
+@test "the root directory's mode and owner are the image's" {
+	T=$BATS_TEST_TMPDIR
+	cp -a base "$T/base"
+	chmod 1751 "$T/base"
+	chown 70000:8 "$T/base"
+	mkdir -p "$T/top/deep"
+	echo top > "$T/top/deep/file"
+	tar -C "$T/base" -cf "$T/base.tar" .
+	tar -C "$T/top" -cf "$T/top.tar" deep # says nothing of the root
+	for last in 1 2; do
+		tars=("$T/base.tar" "$T/top.tar")
+		image "$T/image.tar" '{}' "${tars[@]:0:$last}"
+		jq -cn --arg s "$T/image.tar" '{qbx: 1, id: "layers", network: "none", rootfs: [{type: "oci-archive", source: $s}]}' |
+			qbx-fs prepare > "$T/doc"
+		[ "$(qbx-vm run --box "$T/doc" -- stat -c '%a %u:%g' /)" = '1751 70000:8' ]
+	done
 }

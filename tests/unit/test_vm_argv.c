@@ -278,8 +278,8 @@ static void a_disk_to_write_to_gives_back_what_is_discarded(void **state)
 
 	(void)state;
 	s.ndisks = 2;
-	s.disks[0] = (struct vm_disk){ "root", "/a", false, true, NULL };
-	s.disks[1] = (struct vm_disk){ "rw", "/b", false, false, NULL };
+	s.disks[0] = (struct vm_disk){ .serial = "root", .path = "/a", .readonly = true };
+	s.disks[1] = (struct vm_disk){ .serial = "rw", .path = "/b" };
 	has(&s, ",filename=/dev/fdset/8 -blockdev driver=raw,node-name=disk0,read-only=on,file=file0 ",
 	    true);
 	has(&s, " virtio-blk-device,drive=disk0,serial=root ", true);

@@ -344,7 +344,7 @@ static void a_block_device_is_opened_as_one(void **state)
 	(void)state;
 	s.ndisks = 1;
 	s.disks[0] = (struct vm_disk){ .serial = "vol0", .path = "/dev/b", .block = true };
-	has(&s, " driver=host_device,node-name=file0,read-only=off,filename=/dev/fdset/8 ", true);
+	has(&s, " driver=host_device,node-name=file0,read-only=off,filename=/dev/fdset/8,discard=unmap ", true);
 }
 
 static void shares_are_one_device_and_have_the_memory_shared(void **state)

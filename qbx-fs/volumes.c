@@ -345,10 +345,12 @@ static int add_share(json_t *mounts)
 
 static int add_disk(json_t *disks, const struct volume *v, size_t number)
 {
-	return json_array_append_new(disks, json_pack("{s:o, s:s, s:s, s:b}", "serial",
-						      json_sprintf(VOLUMES_SERIAL "%zu", number),
-						      "path", v->source, "format", "raw",
-						      "readonly", v->readonly));
+	return json_array_append_new(
+		disks, json_pack("{s:o, s:s, s:s, s:b, s:[o]}", "serial",
+				 json_sprintf(VOLUMES_SERIAL "%zu", number), "path", v->source,
+				 "format", "raw", "readonly", v->readonly, "inodes",
+				 json_sprintf("%llx:%llx", (unsigned long long)v->dev,
+					      (unsigned long long)v->ino)));
 }
 
 /* The file system's own options are for this mount, the others for the bind of it. */

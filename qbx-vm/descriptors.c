@@ -48,19 +48,26 @@ static int open_links(struct boot *b, struct qbx_err *err)
 	return 0;
 }
 
-/* Unlike QEMU we may open what only root can read. */
-static int open_disk(const char *path, bool readonly, struct qbx_err *err)
+/*
+ * Unlike QEMU we may open what only root can read. A block device that may be written to is the guest's
+ * alone: with O_EXCL that fails if the host has it mounted, and keeps the host from doing so.
+ */
+static int open_disk(const char *path, int flags, struct qbx_err *err)
 {
-	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
 
-	return fd < 0 ? err_sys(err, errno, "open disk %s", path) : fd;
+	if (fd >= 0 && io_set_nonblock(fd, 0) == 0) /* it could have become a FIFO */
+		return take_fd(&fd);
+	err_sys(err, errno, "open disk %s", path);
+	return err->sys == EBUSY ? err_hint(err, "the host uses it: unmount it there") : -1;
 }
 
 /* The same of the file that was looked at when the document was written, if that says which it was. */
 static int open_known(const struct vm_disk *d, size_t i, const char *path, struct qbx_err *err)
 {
 	const char *want = json_string_value(json_array_get(d->inodes, i));
-	_cleanup_close_ int fd = open_disk(path, d->readonly, err);
+	int flags = d->readonly ? O_RDONLY : d->block ? O_RDWR | O_EXCL : O_RDWR;
+	_cleanup_close_ int fd = open_disk(path, flags, err);
 	struct stat st;
 	char have[40];
 
@@ -102,7 +109,7 @@ static int open_text(const char *text, bool readonly, struct qbx_err *err)
 	if (fd < 0 || io_write_all(fd, text, strlen(text)) < 0)
 		return err_sys(err, errno, "describe a disk");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open_disk(path, readonly, err);
+	return open_disk(path, readonly ? O_RDONLY : O_RDWR, err);
 }
 
 static int open_vmdk(const struct vm_disk *d, int first, int *fds, struct qbx_err *err)
@@ -124,28 +131,6 @@ static int open_vmdk(const struct vm_disk *d, int first, int *fds, struct qbx_er
 	return 0;
 }
 
-/*
- * A volume has to be what qbx-fs looked at. A block device that may be written to is the guest's alone:
- * O_EXCL fails if the host has it mounted, and holds it.
- */
-static int open_volume(const struct vm_disk *d, struct qbx_err *err)
-{
-	int flags = d->readonly ? O_RDONLY : d->block ? O_RDWR | O_EXCL : O_RDWR;
-	_cleanup_close_ int fd = open(d->path, flags | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		err_sys(err, errno, "volume %.200s: open %.300s", d->volume->destination, d->path);
-		return err->sys == EBUSY ? err_hint(err, "the host uses it: unmount it there") : -1;
-	}
-	if (st.st_dev == d->volume->dev && st.st_ino == d->volume->ino)
-		return io_set_nonblock(fd, 0) < 0 ? err_sys(err, errno, "open %s", d->path)
-						  : take_fd(&fd);
-	err_code(err, EX_UNAVAILABLE, "volume %.200s: %.300s is not what it was",
-		 d->volume->destination, d->path);
-	return err_hint(err, "it was replaced after qbx-fs prepare had looked at it");
-}
-
 static int open_disks(struct boot *b, struct qbx_err *err)
 {
 	const struct vm_spec *spec = &b->vm->spec;
@@ -156,9 +141,7 @@ static int open_disks(struct boot *b, struct qbx_err *err)
 
 		if (d->vmdk && open_vmdk(d, to, b->fds, err) < 0)
 			return -1;
-		if (d->volume)
-			b->fds[to] = open_volume(d, err);
-		else if (!d->vmdk)
+		if (!d->vmdk)
 			b->fds[to] = open_known(d, 0, d->path, err);
 		if (b->fds[to] < 0 || (!d->readonly && lock_disk(b->fds[to], d->path, err) < 0))
 			return -1;

@@ -188,23 +188,8 @@ static int plan_volumes(struct vm_spec *spec, const json_t *volumes, struct qbx_
 			return -1;
 		if (v.kind == VOLUME_SHARE)
 			spec->shares[spec->nshares++] = v;
-		else if ((v.kind == VOLUME_DISK || v.kind == VOLUME_BLOCK) &&
-			 spec->nattached < VM_DISKS_MAX)
-			spec->attached[spec->nattached++] = v;
 	}
 	return spec->nshares > 0 ? plan_find_virtiofsd(spec->virtiofsd, err) : 0;
-}
-
-/* By the serial: no other disk has such a path as its source. */
-static const struct volume *volume_of(const struct vm_spec *spec, const struct vm_disk *d)
-{
-	size_t len = strlen(VOLUMES_SERIAL);
-
-	for (size_t i = 0; i < spec->nattached; i++)
-		if (!strncmp(d->serial, VOLUMES_SERIAL, len) &&
-		    !strcmp(d->path, spec->attached[i].source))
-			return &spec->attached[i];
-	return NULL;
 }
 
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
@@ -228,7 +213,6 @@ int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 	json_array_foreach (disks, i, disk) {
 		if (plan_disk(&spec->disks[i], disk, err) < 0)
 			return -1;
-		spec->disks[i].volume = volume_of(spec, &spec->disks[i]);
 		spec->ndisks++;
 	}
 	return 0;

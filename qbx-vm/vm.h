@@ -94,9 +94,8 @@ struct vm_link {
 struct vm_disk {
 	const char *serial, *path; /* borrowed from the document */
 	bool vmdk, readonly;
-	bool block;		     /* the host has it as a block device */
-	const struct volume *volume; /* what it is, and so has to be; NULL: a root file system's */
-	struct vmdk *extents;	     /* of a VMDK; owned */
+	bool block;	      /* the host has it as a block device */
+	struct vmdk *extents; /* of a VMDK; owned */
 	const json_t *inodes; /* "DEV:INO" of the file, or of each extent; borrowed; or NULL */
 };
 
@@ -122,8 +121,6 @@ struct vm_spec {
 	size_t ndisks;
 	struct volume shares[VOLUMES_MAX]; /* borrow from the document */
 	size_t nshares;
-	struct volume attached[VM_DISKS_MAX]; /* volumes that are disks */
-	size_t nattached;
 	char virtiofsd[PATH_MAX]; /* with shares */
 	/* Confinement on the host. */
 	unsigned relaxed;      /* enum confine_part, or-ed */

@@ -93,7 +93,8 @@ refused() {
 	volumes "{mounts: [{destination: \"/d\", type: \"ext4\", source: \"$T/large\",
 		options: [\"ro\", \"noload\", \"nosuid\", \"data=journal\", \"rprivate\"]}]}"
 	[ "$(jq -c '.fs.volumes[0] | [.kind, .fstype, .readonly]' "$T/out")" = '["disk","ext4",true]' ]
-	[ "$(jq -c '.fs.disks[-1]' "$T/out")" = "{\"serial\":\"vol0\",\"path\":\"$T/large\",\"format\":\"raw\",\"readonly\":true}" ]
+	inode=$(stat -c %D "$T/large"):$(printf %x "$(stat -c %i "$T/large")")
+	[ "$(jq -c '.fs.disks[-1]' "$T/out")" = "{\"serial\":\"vol0\",\"path\":\"$T/large\",\"format\":\"raw\",\"readonly\":true,\"inodes\":[\"$inode\"]}" ]
 	[ "$(jq -c '.fs.mounts[0]' "$T/out")" = \
 		'{"type":"ext4","source":"disk:vol0","target":"disks/0","options":["ro","noload","data=journal"]}' ]
 	refused "{mounts: [{destination: \"/d\", type: \"ext4\", source: \"$T/dir\"}]}" 'is a directory'

@@ -44,6 +44,9 @@ cat << 'END'
 
 beyond the plugins: qbx-net add without the time that the plugins ran, its process included; goal: at most 5 ms.
 iperf3: each of three takes 3 s. ping: round trips, of 600. Both from a box on the CNI bridge, and runc's on the same.
+storage: a large image of three layers; what is written goes to the box's disk, and with runc to the host's own file system:
+         memory, on the direct host.
+layers: from ctr run to its end; the first start of a box also merges them. page cache: of the image's layers on the host.
 phase: what each command says of itself, qbx-json(7); those of the shim contain the others.
 memory: PSS of the box's processes on the host without the mapping that is the guest's memory.
 guest instructions: from the start of the kernel's clock to where init would say hello; goal: no more than before.

@@ -15,12 +15,14 @@ here=$(dirname "$(realpath "$0")")
 . "$here/../hosts/containerd.sh"
 # shellcheck source=tests/bench/network.sh
 . "$here/network.sh"
+# shellcheck source=tests/bench/storage.sh
+. "$here/storage.sh"
 
 runs=$1 archive=$2
 shift 2
 # Instructions are the same everywhere, and emulation on a host that is emulated takes an hour.
 [ "${QEMUBOX_ACCEL:-kvm}" = tcg ] && parts=instructions || parts=
-parts=${*:-$parts runs share network idle}
+parts=${*:-$parts runs share network storage idle}
 image=docker.io/library/qemubox-demo:latest
 idle_seconds=10
 
@@ -262,6 +264,7 @@ for part in $parts; do
 	runs) measure_runs ;;
 	share) measure_net_share ;;
 	network) measure_network ;;
+	storage) measure_storage ;;
 	idle)
 		measure_qemubox
 		measure_runc

@@ -15,11 +15,15 @@ other() {
 # alive: a process that lasts, in $pid; in the box's namespace if it is named
 alive() {
 	if [ "${1:-}" ]; then
-		nsenter -t "$HOLDER" -m -n nsenter --net="/run/netns/$1" sleep 1000 3>&- &
+		[ -p "$T/there" ] || mkfifo "$T/there"
+		nsenter -t "$HOLDER" -m -n nsenter --net="/run/netns/$1" \
+			sh -c 'echo there > "$0"; exec sleep 1000' "$T/there" 3>&- &
+		pid=$!
+		read -r _ < "$T/there"
 	else
 		sleep 1000 3>&- &
+		pid=$!
 	fi
-	pid=$!
 }
 
 dies() {

@@ -21,14 +21,16 @@
 
 /* Changes with the options below: what was made by others is not used any more. */
 #define VERSION "1"
-#define FEATURES                                                                          \
-	"none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super," \
-	"large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 #define EXTENDED "lazy_itable_init=0,lazy_journal_init=1,discard,root_owner=0:0"
 #define OUTPUT_FD 3
 #define OUTPUT_PATH "/proc/self/fd/3"
 #define SAYS_MAX 65536u
 #define MKE2FS_MS 120000
+
+/* No others: "none" comes first. */
+static const char features[] =
+	"none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
+	"large_file,huge_file,dir_nlink,extra_isize,metadata_csum";
 
 struct job {
 	unsigned mib;
@@ -86,7 +88,7 @@ char *ext4_template(const struct cache *c, unsigned mib, struct qbx_err *err)
 	const char *journal = mib < 256 ? "size=4" : "size=16"; /* MiB */
 	const char *const argv[] = { "mke2fs", "-q",	 "-F",	       "-b", "4096",
 				     "-I",     "256",	 "-m",	       "0",  "-J",
-				     journal,  "-e",	 "remount-ro", "-O", FEATURES,
+				     journal,  "-e",	 "remount-ro", "-O", features,
 				     "-E",     EXTENDED, OUTPUT_PATH,  NULL };
 	struct job job = { mib, argv };
 	_cleanup_free_ char *path = NULL;

@@ -131,9 +131,10 @@ static int in_inode(const struct ext4fs_inode *inode, struct place *p, struct qb
 	return each(p, err);
 }
 
-static int in_block(const struct ext4fs *fs, const struct ext4fs_inode *inode, struct place *p,
-		    struct qbx_err *err)
+static int in_block(const struct ext4fs *fs, const struct ext4fs_inode *inode, ext4fs_xattr_fn *fn,
+		    void *arg, struct qbx_err *err)
 {
+	struct place p = { .fn = fn, .arg = arg };
 	uint8_t block[EXT4FS_BLOCK];
 
 	if (!inode->xattr_block)
@@ -144,10 +145,10 @@ static int in_block(const struct ext4fs *fs, const struct ext4fs_inode *inode, s
 		return err_sys(err, errno, "read extended attributes");
 	if (le32(block) != MAGIC || le32(block + 8) != 1)
 		return damaged(err);
-	p->values = block;
-	p->entries = block + BLOCK_HEADER;
-	p->end = block + EXT4FS_BLOCK;
-	return each(p, err);
+	p.values = block;
+	p.entries = block + BLOCK_HEADER;
+	p.end = block + EXT4FS_BLOCK;
+	return each(&p, err);
 }
 
 int ext4fs_xattrs(const struct ext4fs *fs, const struct ext4fs_inode *inode, ext4fs_xattr_fn *fn,
@@ -156,5 +157,5 @@ int ext4fs_xattrs(const struct ext4fs *fs, const struct ext4fs_inode *inode, ext
 	struct place p = { .fn = fn, .arg = arg };
 	int ret = in_inode(inode, &p, err);
 
-	return ret ? ret : in_block(fs, inode, &p, err);
+	return ret ? ret : in_block(fs, inode, fn, arg, err);
 }

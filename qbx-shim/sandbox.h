@@ -61,28 +61,28 @@ struct sandbox_command {
 
 struct sandbox {
 	struct shim *shim;
-	enum sandbox_state state;
 	const struct sandbox_ops *ops;
 	void *arg;
+	enum sandbox_state state;
+	bool committing;   /* what the container wrote is exported on the way down */
+	bool volumes_gone; /* virtiofsd has ended */
+	bool paused;	   /* the VM stands still, or is about to */
+	bool syncing;	   /* the guest's clock, as it goes on again */
 
 	struct box box;
 	int dirfd;		 /* the box's directory */
 	unsigned helpers;	 /* running */
-	bool committing;	 /* what the container wrote is exported on the way down */
 	unsigned long long mark; /* when the present phase began, io_now_us() */
 
 	pid_t pid; /* QEMU; 0 before and after */
 	int pidfd;
-	struct watch *pid_watch;
-	struct monitor *monitor; /* while QEMU starts and runs */
-	int virtiofsd;		 /* a pidfd, while it runs and the VM has shares */
-	struct watch *virtiofsd_watch;
+	int virtiofsd; /* a pidfd, while it runs and the VM has shares */
+	uint32_t next_stream;
+	struct watch *pid_watch, *virtiofsd_watch;
+	struct monitor *monitor;	 /* while QEMU starts and runs */
 	struct files *files;		 /* from UP on */
-	bool volumes_gone;		 /* it has ended */
 	struct console *console;	 /* while QEMU runs */
 	struct heartbeat *heartbeat;	 /* while UP */
-	bool paused;			 /* the VM stands still, or is about to */
-	bool syncing;			 /* the guest's clock, as it goes on again */
 	struct sandbox_command halt, go; /* what waits for QEMU's answer */
 
 	struct guest guest;
@@ -91,7 +91,6 @@ struct sandbox {
 	struct scale *scale;	    /* while UP */
 	struct watch *grace;	    /* runs after sandbox_suspect() */
 	struct qbx_err suspicion;
-	uint32_t next_stream;
 
 	struct watch *deferred;
 	struct qbx_err early;	 /* a helper that could not even be started */

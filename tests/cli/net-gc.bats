@@ -16,6 +16,7 @@ other() {
 alive() {
 	if [ "${1:-}" ]; then
 		[ -p "$T/there" ] || mkfifo "$T/there"
+		# shellcheck disable=SC2016 # for that shell
 		nsenter -t "$HOLDER" -m -n nsenter --net="/run/netns/$1" \
 			sh -c 'echo there > "$0"; exec sleep 1000' "$T/there" 3>&- &
 		pid=$!

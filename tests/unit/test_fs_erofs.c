@@ -162,7 +162,7 @@ static void test_dir(void **state)
 	b[8] = 24;
 	b[12] = 41;
 	b[20] = 25;
-	memcpy(b + 24, "abc", 3);
+	memcpy(b + 24, (const char[]){ 'a', 'b', 'c' }, 3); /* no NUL follows */
 	assert_int_equal(erofs_dir_find(b, sizeof(b), "a", 1, &n, &err), 1);
 	assert_int_equal(n, 40);
 	assert_int_equal(erofs_dir_find(b, sizeof(b), "bc", 2, &n, &err), 1);

@@ -98,9 +98,17 @@ int erofs_super_decode(const uint8_t buf[EROFS_SUPER_LEN], struct erofs_super *s
 	return 0;
 }
 
+const char *erofs_feature(unsigned bit)
+{
+	static const char *const names[] = { "zero_padding",   "compr_cfgs",   "chunked_file",
+					     "device_table",   "ztailpacking", "fragments",
+					     "xattr_prefixes", "48bit",	       "metabox" };
+
+	return bit < ARRAY_SIZE(names) ? names[bit] : NULL;
+}
+
 const char *erofs_unsupported(const struct erofs_super *sb)
 {
-	static const char *const names[32] = { [7] = "48bit", [8] = "metabox" };
 	const uint32_t known = 0x7f, algorithms = 0xf; /* lz4, lzma, deflate, zstd */
 	uint32_t unknown = sb->incompat & ~known;
 
@@ -110,7 +118,7 @@ const char *erofs_unsupported(const struct erofs_super *sb)
 		return "a compression other than lz4, lzma, deflate and zstd";
 	for (unsigned i = 0; unknown; i++, unknown >>= 1)
 		if (unknown & 1)
-			return names[i] ? names[i] : "a feature newer than these";
+			return erofs_feature(i) ? erofs_feature(i) : "a feature newer than these";
 	return NULL;
 }
 

@@ -44,6 +44,9 @@ struct erofs_slot {
 int erofs_super_decode(const uint8_t buf[EROFS_SUPER_LEN], struct erofs_super *sb,
 		       struct qbx_err *err) _must_check_;
 
+/** erofs_feature() - what Linux calls a bit of incompat, or NULL; one bit may stand for two. */
+const char *erofs_feature(unsigned bit);
+
 /**
  * erofs_unsupported() - what of an image the guest's kernel does not know: Linux 6.12, kernel.config
  * Return: the name of a feature, or NULL.

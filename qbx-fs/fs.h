@@ -52,6 +52,9 @@ struct layer {
 	bool directory; /* path is one: there is no image of it yet */
 	bool planned;	/* --dry-run: it would have to be made, so there is no st and no sb */
 	bool opaque;	/* it hides all layers below */
+	/* What it was found as: set when all else is. */
+	enum layer_kind { LAYER_FILE, LAYER_MOUNT, LAYER_DIR, LAYER_TAR, LAYER_OCI } kind;
+	char *from; /* that file, mount point, directory or archive; owned */
 };
 
 /* Base first. */
@@ -86,6 +89,10 @@ int layer_open_merged(struct layer *l, const char *path, struct qbx_err *err) _m
  * Return: 1 with @l filled; 0 if @dir is another directory; -1 with @err.
  */
 int layer_of_mount(struct layer *l, const char *dir, struct qbx_err *err) _must_check_;
+
+/** layer_found() - note what it was found as. Return: 0, or -1 with @err. */
+int layer_found(struct layer *l, enum layer_kind kind, const char *from,
+		struct qbx_err *err) _must_check_;
 
 /* What a directory is beside its name. */
 struct dir_owner {
@@ -157,8 +164,10 @@ int lookup_dir(const struct layer *v, size_t n, const char *path, struct dir_own
 /**
  * lookup_root() - what the root directory is: as the topmost layer says that says so
  * An archive need not; mkfs.erofs then makes it 0777, of root and of 1970, which counts as not said.
+ * @from: set to that layer, or NULL where none does
  */
-int lookup_root(const struct layers *l, struct dir_owner *o, struct qbx_err *err) _must_check_;
+int lookup_root(const struct layers *l, struct dir_owner *o, const struct layer **from,
+		struct qbx_err *err) _must_check_;
 
 /* cache.c */
 
@@ -167,6 +176,7 @@ struct cache {
 	char *dir;
 	int fd;	      /* -1: there is no directory yet, and with dry_run none is made */
 	bool dry_run; /* say on standard output what would be made, make nothing */
+	bool ask;     /* and nevertheless find out whether layers can be merged */
 };
 
 int cache_open(struct cache *c, const struct cli *cli, struct qbx_err *err) _must_check_;
@@ -327,6 +337,10 @@ struct disks {
 	json_t *disks;	 /* as in qbx-json(7) */
 	json_t *sources; /* an array of strings, base first: of the guest's mounts to be stacked */
 	json_t *files;	 /* an array of the paths of all that they are made of */
+	/* No layers; one disk that is merged; parts of a disk, or a disk each, to be stacked. */
+	enum disks_how { DISKS_NONE, DISKS_MERGED, DISKS_PARTS, DISKS_APART } how;
+	char *why; /* mkfs.erofs's reason not to merge, or NULL: it was not asked, or had none; owned */
+	bool cached; /* the merged metadata is there */
 };
 
 /** merge_layers() - disks out of layers; none out of none. Return: 0, or -1 with @err; @d is to be freed anyhow. */
@@ -407,7 +421,8 @@ json_t *doc_fs(const struct disks *d, json_t *process, bool readonly, const stru
 
 /**
  * volumes_add() - look at the mounts of the box's specification, and add to @fs what they become
- * Those of the host's are refused where a box cannot have them, with @err saying which and why.
+ * Those of the host's are refused where a box cannot have them, with @err saying which and why; @fs has
+ * those before it then.
  */
 int volumes_add(json_t *fs, const struct box *box, struct qbx_err *err) _must_check_;
 
@@ -418,6 +433,9 @@ void volumes_plan(const json_t *volumes);
 
 /** plan_line() - one line; control characters are cleaned. */
 void plan_line(const char *fmt, ...) _printf_(1, 2);
+
+/** plan_hush() - print nothing until it is off again: it will be told otherwise. */
+void plan_hush(bool on);
 
 /** plan_argv() - a command as a shell takes it. */
 void plan_argv(const char *const argv[]);

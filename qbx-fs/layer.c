@@ -39,10 +39,16 @@ struct layer *layers_add(struct layers *l, struct qbx_err *err)
 	return &grown[l->n++];
 }
 
+static void layer_free(struct layer *l)
+{
+	free(l->path);
+	free(l->from);
+}
+
 void layers_free(struct layers *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i].path);
+		layer_free(&l->v[i]);
 	free(l->v);
 	memset(l, 0, sizeof(*l));
 }
@@ -50,7 +56,7 @@ void layers_free(struct layers *l)
 void layers_only_top(struct layers *l)
 {
 	for (size_t i = 0; i + 1 < l->n; i++)
-		free(l->v[i].path);
+		layer_free(&l->v[i]);
 	l->v[0] = l->v[l->n - 1];
 	l->n = 1;
 }
@@ -63,6 +69,14 @@ void layers_turn(struct layers *l)
 		l->v[i] = l->v[l->n - 1 - i];
 		l->v[l->n - 1 - i] = tmp;
 	}
+}
+
+int layer_found(struct layer *l, enum layer_kind kind, const char *from, struct qbx_err *err)
+{
+	free(l->from);
+	l->kind = kind;
+	l->from = strdup(from);
+	return l->from ? 0 : err_sys(err, ENOMEM, "%s", from);
 }
 
 /* The file itself: fills st and sb from an open descriptor. */

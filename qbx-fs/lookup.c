@@ -134,9 +134,11 @@ int lookup_dir(const struct layer *v, size_t n, const char *path, struct dir_own
 	return 0;
 }
 
-int lookup_root(const struct layers *l, struct dir_owner *o, struct qbx_err *err)
+int lookup_root(const struct layers *l, struct dir_owner *o, const struct layer **from,
+		struct qbx_err *err)
 {
 	*o = (struct dir_owner){ .mode = 0755 };
+	*from = NULL;
 	for (size_t i = l->n; i-- > 0;) {
 		struct erofs_inode inode;
 		int r = l->v[i].planned ? 0 : in_layer(&l->v[i], "", &inode, err);
@@ -152,6 +154,7 @@ int lookup_root(const struct layers *l, struct dir_owner *o, struct qbx_err *err
 		if ((inode.mode & 07777) == IMPLICIT_MODE && !inode.uid && !inode.gid &&
 		    !inode.mtime)
 			continue;
+		*from = &l->v[i];
 		take(o, &inode);
 		return 0;
 	}

@@ -40,7 +40,7 @@ static json_t *inodes_of(const struct layer *meta, const struct layer *v, size_t
 
 static uint64_t sectors(const struct layer *l)
 {
-	return l->sb.blocks << (l->sb.block_bits - SECTOR_BITS);
+	return l->planned ? 0 : l->sb.blocks << (l->sb.block_bits - SECTOR_BITS);
 }
 
 /* The device slots of a merged image, of which there must be @n: one a layer. */
@@ -165,8 +165,10 @@ static bool describable(const struct layers *l)
 static int stack(const struct cache *c, const struct layers *l, struct disks *d,
 		 struct qbx_err *err)
 {
+	d->how = DISKS_APART;
 	if (l->n == 1 || (l->n <= STACK_MAX && !describable(l)))
 		return apart(l, d, err);
+	d->how = DISKS_PARTS;
 	for (size_t i = 0; i < l->n; i += PARTS_MAX) {
 		size_t n = l->n - i < PARTS_MAX ? l->n - i : PARTS_MAX;
 
@@ -217,6 +219,8 @@ static int merged(const struct cache *c, const struct layer *meta, const struct 
 	}
 	if (!path || add_file(d, path, err) < 0)
 		return -1;
+	d->how = DISKS_MERGED;
+	d->cached = !meta->planned;
 	return add(d, disk("root", path, "vmdk", inodes_of(meta, l->v, l->n)), "disk:root", err);
 }
 
@@ -227,7 +231,10 @@ static int unmerged(const struct cache *c, const struct layers *l, struct disks 
 	enum log_level level = err->code == EX_DATAERR ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
 
 	log_write(level, "%zu layers are stacked, not merged: %s", l->n, err->msg);
+	d->why = strdup(err->msg);
 	err_forget(err);
+	if (!d->why)
+		return err_sys(err, ENOMEM, "list the disks");
 	return stack(c, l, d, err);
 }
 
@@ -269,4 +276,5 @@ void disks_free(struct disks *d)
 	json_decref(d->disks);
 	json_decref(d->sources);
 	json_decref(d->files);
+	free(d->why);
 }

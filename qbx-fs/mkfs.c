@@ -269,18 +269,18 @@ static int have(const struct cache *c, const char *name, const char *what, cache
 
 /* have() for what becomes a layer. */
 static int have_layer(const struct cache *c, const char *name, const char *what,
-		      cache_build_fn *build, void *job, const char *const argv[], struct layer *l,
-		      struct qbx_err *err)
+		      cache_build_fn *build, void *job, const char *const argv[],
+		      enum layer_kind kind, struct layer *l, struct qbx_err *err)
 {
 	_cleanup_free_ char *path = NULL;
 
 	if (have(c, name, what, build, job, argv, &path, &l->planned, err) < 0)
 		return -1;
-	if (l->planned) {
+	if (l->planned)
 		l->path = take_ptr(path);
-		return 0;
-	}
-	return layer_open(l, path, err) < 0 ? err_hint(err, HINT_DAMAGED) : 0;
+	else if (layer_open(l, path, err) < 0)
+		return err_hint(err, HINT_DAMAGED);
+	return layer_found(l, kind, what, err);
 }
 
 /* have_layer() of a tar archive, called @prefix and a digest. */
@@ -301,7 +301,8 @@ static int have_tar(struct tar_job *job, const char *prefix, const char *digest,
 	strcpy(job->label, PLAIN_LABEL);
 	uuid_of(digest, uuid);
 	snprintf(name, sizeof(name), "%s-%s.erofs", prefix, digest);
-	if (have_layer(job->cache, name, job->source->what, build_tar, job, argv, out, err) < 0)
+	if (have_layer(job->cache, name, job->source->what, build_tar, job, argv,
+		       job->place->chain ? LAYER_OCI : LAYER_TAR, out, err) < 0)
 		return -1;
 	out->opaque = !out->planned && !strcmp(out->sb.label, OPAQUE_LABEL);
 	return 0;
@@ -374,7 +375,7 @@ int mkfs_dir(const struct cache *c, const char *dir, int dirfd, const char *dige
 
 	uuid_of(digest, uuid);
 	snprintf(name, sizeof(name), "dir-%s.erofs", digest);
-	return have_layer(c, name, dir, build_dir, &job, argv, out, err);
+	return have_layer(c, name, dir, build_dir, &job, argv, LAYER_DIR, out, err);
 }
 
 /* ---- merged metadata ---- */
@@ -392,6 +393,14 @@ static int build_merge(void *arg, int fd, struct qbx_err *err)
 		return 0;
 	job->unmergeable = err->code == EX_DATAERR || err->code == EX_UNAVAILABLE;
 	return -1;
+}
+
+/* Whether it could be made is known when it was. */
+static int try_merge(struct merge_job *job, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = memfd_create("merge", MFD_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, errno, "make a file in memory") : build_merge(job, fd, err);
 }
 
 /* What the merge is made of: paths may come to mean other files, so the files themselves count. */
@@ -440,6 +449,8 @@ int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
 		return 1;
 	}
 	merge_name(l, name, sizeof(name));
+	if (c->ask && !cache_has(c, name) && try_merge(&job, err) < 0)
+		return job.unmergeable ? 0 : -1;
 	if (have(c, name, "the merge", build_merge, &job, argv, &path, &out->planned, err) < 0)
 		return job.unmergeable ? 0 : -1;
 	if (!out->planned && layer_open_merged(out, path, err) < 0)

@@ -6,12 +6,21 @@
 
 #include "fs.h"
 
+static bool hushed;
+
+void plan_hush(bool on)
+{
+	hushed = on;
+}
+
 void plan_line(const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
 	int n;
 
+	if (hushed)
+		return;
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
@@ -33,7 +42,7 @@ static int plain(const char *s)
 
 void plan_argv(const char *const argv[])
 {
-	for (; *argv; argv++) {
+	for (; *argv && !hushed; argv++) {
 		const char *a = *argv;
 
 		if (plain(a)) {

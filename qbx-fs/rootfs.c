@@ -112,10 +112,11 @@ int rootfs_add_dir(struct layers *l, const char *dir, struct qbx_err *err)
 	layer = layers_add(l, err);
 	r = layer ? layer_of_mount(layer, dir, err) : -1;
 	if (r != 0)
-		return r < 0 ? -1 : 0;
+		return r < 0 ? -1 : layer_found(layer, LAYER_MOUNT, dir, err);
 	layer->directory = true;
 	layer->path = strdup(dir);
-	return layer->path ? 0 : err_sys(err, ENOMEM, "%s", dir);
+	return layer->path ? layer_found(layer, LAYER_DIR, dir, err)
+			   : err_sys(err, ENOMEM, "%s", dir);
 }
 
 /* An image by its path, top first. */
@@ -127,7 +128,9 @@ static int add_image(struct layers *l, const char *path, struct qbx_err *err)
 		return err_code(err, EX_DATAERR, "rootfs: source \"%s\" is not an absolute path",
 				path);
 	layer = layers_add(l, err);
-	return layer ? layer_open(layer, path, err) : -1;
+	if (!layer || layer_open(layer, path, err) < 0)
+		return -1;
+	return layer_found(layer, LAYER_FILE, path, err);
 }
 
 /*
@@ -266,23 +269,33 @@ static int check_unused(const struct list *k, struct qbx_err *err)
 	return 0;
 }
 
+/* Top first. */
+static int read_overlay(struct list *k, const struct rootfs_mount *m, struct qbx_err *err)
+{
+	for (const char **o = m->options; *o; o++) {
+		if (check_option(*o, err) < 0)
+			return -1;
+		if (!strncmp(*o, "lowerdir=", 9) && add_list(k, *o + 9, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int rootfs_overlay(const struct rootfs *r, const struct upper *u, struct layers *l,
 		   struct qbx_err *err)
 {
 	const struct rootfs_mount *m = &r->v[r->n - 1];
 	struct list k = { .r = r, .l = l };
+	int ret;
 
 	rootfs_type(m->type, &k.format);
 	if (u->image)
 		k.taken[u->index] = true;
-	for (const char **o = m->options; *o; o++) {
-		if (check_option(*o, err) < 0)
-			return -1;
-		if (!strncmp(*o, "lowerdir=", 9) && add_list(&k, *o + 9, err) < 0)
-			return -1;
-	}
+	ret = read_overlay(&k, m, err);
+	layers_turn(l);
+	if (ret < 0)
+		return -1;
 	if (l->n == 0)
 		return err_code(err, EX_DATAERR, "rootfs: an overlay without lowerdir=");
-	layers_turn(l);
 	return check_unused(&k, err);
 }

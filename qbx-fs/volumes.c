@@ -397,16 +397,18 @@ int volumes_add(json_t *fs, const struct box *box, struct qbx_err *err)
 {
 	const char *bundle = json_string_value(json_object_get(box->doc, "bundle"));
 	json_auto_t *spec = box_spec(box, err), *volumes = json_array();
+	int r;
 
 	if (!spec)
 		return err->code ? -1 : 0;
-	if (list_mounts(volumes, spec, bundle, err) < 0 || list_devices(volumes, spec, err) < 0)
-		return -1;
+	r = list_mounts(volumes, spec, bundle, err);
+	if (r == 0)
+		r = list_devices(volumes, spec, err);
 	if (json_array_size(volumes) == 0)
-		return 0;
+		return r;
 	if (json_object_set(fs, "volumes", volumes) < 0)
 		return err_sys(err, ENOMEM, "write the document");
-	return furnish(fs, volumes, spec, err);
+	return r < 0 ? -1 : furnish(fs, volumes, spec, err);
 }
 
 void volumes_plan(const json_t *volumes)

@@ -35,13 +35,14 @@ static void look(const uint8_t *data, size_t size)
 	struct layer layer = { .path = path };
 	const struct layers l = { &layer, 1 };
 	struct qbx_err err = { 0 };
+	const struct layer *from;
 	struct dir_owner o;
 
 	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
 	if (erofs_super_decode(data + EROFS_SUPER_OFFSET, &layer.sb, &err) == 0) {
-		(void)!lookup_root(&l, &o, &err);
+		(void)!lookup_root(&l, &o, &from, &err);
 		if (walk(&layer, fd, "d/e", &(struct erofs_inode){ .mode = 0 }, &err) == 1 &&
 		    lookup_dir(&layer, 1, "d/e", &o, &err) == 0 && o.mode > 07777)
 			abort();

@@ -32,12 +32,13 @@
 #define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
 #define STACK_MAX 4u	/* disks that a microvm has room for, when layers can only be disks */
 
-/* export.c, gc.c, prepare.c, release.c */
-extern const struct cli_verb export_verb, gc_verb, prepare_verb, release_verb;
+/* export.c, gc.c, inspect.c, prepare.c, release.c */
+extern const struct cli_verb export_verb, gc_verb, inspect_verb, prepare_verb, release_verb;
 
 /* What the command line says beyond what all commands know. */
 struct fs_options {
 	const char *to; /* export: directory, or NULL */
+	bool json;	/* inspect */
 };
 
 extern struct fs_options fs_options;

@@ -54,6 +54,14 @@ refused() {
 	[ "$(wc -l <<< "$stderr")" -eq 1 ]
 }
 
+# inspect FILTER TYPE SOURCE [OPTION]: that, of what inspect says, which makes nothing
+inspect() {
+	find "$layers" 2> /dev/null | sort > "$T/before"
+	box "${@:2}" | qbx-fs inspect -j > "$T/inspect"
+	find "$layers" 2> /dev/null | sort | diff "$T/before" - >&2
+	jq -c "$1" "$T/inspect"
+}
+
 disk() {
 	jq -r ".fs.disks[0].$1" "$T/doc"
 }
@@ -125,7 +133,12 @@ small_tree() {
 	options=$(ctr snapshot --snapshotter erofs mounts /x fs-e2e | sed -n 's/^mount -t overlay .* -o //p')
 	lowers=$(tr , '\n' <<< "$options" | grep ^lowerdir=)
 	[ "$(tr : '\n' <<< "$lowers" | wc -l)" -eq 3 ]
+	[ "$(inspect '.disks | [.how, .there]' overlay overlay "$lowers")" = '["merged",false]' ]
 	prepare overlay overlay "$lowers"
+	[ "$(inspect '.disks | [.how, .there]' overlay overlay "$lowers")" = '["merged",true]' ]
+	[ "$(jq -c '[.layers[] | [.kind, .block_size]]' "$T/inspect")" = '[["mount",4096],["mount",4096],["mount",4096]]' ]
+	[ "$(jq -r '.layers[].from' "$T/inspect" | tac | paste -sd :)" = "${lowers#lowerdir=}" ]
+	[ "$(jq -r '.layers[].path' "$T/inspect")" = "$(sed -n 's/.*FLAT "\(.*\)".*/\1/p' "$(disk path)" | tail -n 3)" ]
 	[ "$(jq '.fs.disks | length' "$T/doc")" -eq 1 ]
 	[ "$(disk format)" = vmdk ]
 	jq -e '.fs.t_us | .resolve and .convert and .merge' "$T/doc"
@@ -242,6 +255,8 @@ above() {
 	tar -C "$T/l39" -cf "$T/l39.tar" .
 	image "$T/image.tar" '{"config":{"Entrypoint":["/bin/sh","-c"],"Cmd":["id"],"Env":["A=b=c","N=ü"],
 		"WorkingDir":"/deep","User":"app"}}' "$T"/l?.tar "$T"/l??.tar
+	[ "$(inspect '[(.layers | length), (.layers | map([.kind, .there]) | unique), .disks.how]' oci-archive "$T/image.tar")" = \
+		'[40,[["oci",false]],"merged"]' ]
 	prepare oci-archive "$T/image.tar"
 	[ "$(jq -c .fs.process "$T/doc")" = '{"args":["/bin/sh","-c","id"],"env":["A=b=c","N=ü"],"cwd":"/deep","user":{"uid":1000,"gid":1001,"additionalGids":[10]}}' ]
 	[ "$(jq '.fs.disks | length' "$T/doc")" -eq 1 ]
@@ -412,6 +427,9 @@ mount_parts() {
 	lowers="lowerdir=$T/6:$T/5:$T/4:$T/3:$T/2:$T/1"
 	prepare overlay overlay "$lowers"
 	[ "$(jq -c '[.fs.disks[] | [.serial, .format]]' "$T/doc")" = '[["layers0","vmdk"]]' ]
+	[ "$(inspect '.disks | [.how, .count, (.why | test("mkfs.erofs failed"))]' overlay overlay "$lowers")" = '["parts",1,true]' ]
+	[ "$(jq -r '.layers | map(.features[0] // "none") | join(" ")' "$T/inspect")" = \
+		'none zero_padding zero_padding zero_padding zero_padding chunked_file' ]
 	[ "$(jq -r '.fs.mounts[-1].options[0]' "$T/doc")" = lowerdir=lower5:lower4:lower3:lower2:lower1:lower0 ]
 	mount -t overlay -o "$lowers" overlay "$T/want"
 	mount_parts
@@ -631,9 +649,10 @@ left() {
 @test "the examples of the manual page" {
 	awk '/^\.Ed/ { on = 0 } on { print } /^\.Bd -literal/ { on = 1 }' \
 		"$BATS_TEST_DIRNAME/../../man/qbx-fs.8" > "$T/examples"
-	[ "$(grep -c qbx-fs "$T/examples")" -eq 2 ]
+	[ "$(grep -c qbx-fs "$T/examples")" -eq 3 ]
 	sh -e "$T/examples" > "$T/out"
 	[[ $(head -n 1 "$T/out") == "make $layers/dir-"* ]]
+	grep -qx "layer 0: $layers/dir-.*: an image of the directory /etc/skel, to be made" "$T/out"
 	[ "$(tail -n 1 "$T/out" | jq -c keys)" = '["id","qbx","rootfs"]' ]
 }
 

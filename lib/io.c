@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "step.h"
+
 int io_read_all(int fd, size_t max, const char *what, char **buf, size_t *len, struct qbx_err *err)
 {
 	_cleanup_free_ char *b = NULL;
@@ -87,12 +89,14 @@ int io_write_file(int dirfd, const char *path, mode_t mode, const void *buf, siz
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_sys(err, errno, "create %s", tmp);
+	step("begun", tmp);
 	if (fchmod(fd, mode) < 0 || io_write_all(fd, buf, len) < 0 ||
 	    renameat(dirfd, tmp, dirfd, path) < 0) {
 		err_sys(err, errno, "write %s", path);
 		unlinkat(dirfd, tmp, 0);
 		return -1;
 	}
+	step("written", path);
 	return 0;
 }
 
@@ -108,7 +112,9 @@ int io_mkdirs(const char *path, mode_t mode, struct qbx_err *err)
 		if (p[i] != '/' && p[i] != '\0')
 			continue;
 		p[i] = '\0';
-		if (mkdir(p, mode) < 0 && errno != EEXIST)
+		if (mkdir(p, mode) == 0)
+			step("directory", p);
+		else if (errno != EEXIST)
 			return err_sys(err, errno, "create directory %s", p);
 		p[i] = path[i];
 	}
@@ -123,7 +129,11 @@ static int remove_entry(int dirfd, dev_t dev, const char *name, struct qbx_err *
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
-	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+	if (unlinkat(dirfd, name, 0) == 0) {
+		step("removed", "a file of a tree");
+		return 0;
+	}
+	if (errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(err, errno, "remove %s", name);
@@ -136,6 +146,7 @@ static int remove_entry(int dirfd, dev_t dev, const char *name, struct qbx_err *
 		return -1;
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "remove %s", name);
+	step("removed", "a directory of a tree");
 	return 0;
 }
 

@@ -80,10 +80,12 @@ static int publish(const struct cache *c, int fd, const char *name, struct qbx_e
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	/* After a power cut too, a name must mean a complete file. */
+	step("built", name);
 	if (fchmod(fd, 0400) < 0 || fdatasync(fd) < 0)
 		return err_sys(err, errno, "write %s/%s", c->dir, name);
 	if (linkat(AT_FDCWD, self, c->fd, name, AT_SYMLINK_FOLLOW) < 0)
 		return err_sys(err, errno, "create %s/%s", c->dir, name);
+	step("linked", name);
 	return 0;
 }
 

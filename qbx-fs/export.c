@@ -69,6 +69,8 @@ static int write_tree(int pipe, int dirfd, uint64_t bytes_max, struct qbx_err *e
 		ret = take_record(&p, &r, err);
 		if (ret == 0)
 			ret = tree_write(w, &r, err);
+		if (ret > 0)
+			step("one more", "of the tree");
 	}
 	tree_writer_free(w);
 	return ret;
@@ -112,6 +114,7 @@ static int replace(int disk, uint64_t bytes_max, const char *to, struct qbx_err 
 		return -1;
 	if (mkdir(fresh, 0700) < 0)
 		return err_sys(err, errno, "create directory %s", fresh);
+	step("directory", fresh);
 	dirfd = open(fresh, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dirfd < 0)
 		return err_sys(err, errno, "open %s", fresh);
@@ -121,10 +124,13 @@ static int replace(int disk, uint64_t bytes_max, const char *to, struct qbx_err 
 		(void)!io_remove_tree(AT_FDCWD, fresh, &ignored); /* the next export does, then */
 		return -1;
 	}
-	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, to, RENAME_EXCHANGE) == 0) {
+		step("exchanged", to);
 		return io_remove_tree(AT_FDCWD, fresh, err);
+	}
 	if (errno != ENOENT || rename(fresh, to) < 0)
 		return err_sys(err, errno, "replace %s", to);
+	step("renamed", to);
 	return 0;
 }
 

@@ -28,6 +28,7 @@
 #include "erofs.h"
 #include "phase.h"
 #include "sha256.h"
+#include "step.h"
 
 #define LAYERS_MAX 500u /* of one root file system; overlayfs has the same limit */
 #define STACK_MAX 4u	/* disks that a microvm has room for, when layers can only be disks */

@@ -122,6 +122,7 @@ static int take_out(struct gc *g, int dirfd, const char *name, struct qbx_err *e
 {
 	if (!g->cli->dry_run && unlinkat(dirfd, name, 0) < 0)
 		return err_sys(err, errno, "remove %s", name);
+	step("removed", name);
 	plan_line("%s", name);
 	return 0;
 }
@@ -145,6 +146,13 @@ static int read_lease(struct gc *g, int dirfd, const char *name, size_t stem, st
 	json_array_foreach (json_object_get(lease, "files"), i, file)
 		need_path(g, json_is_string(file) ? json_string_value(file) : "");
 	return 0;
+}
+
+/* One that was never finished: nobody writes any now, as gc has the lock alone. */
+static int sweep_half(struct gc *g, int dirfd, const char *name, size_t stem, struct qbx_err *err)
+{
+	(void)stem;
+	return take_out(g, dirfd, name, err);
 }
 
 /* A box's directory, and the document in it if it is that far. */
@@ -246,7 +254,8 @@ static int collect(struct gc *g, struct qbx_err *err)
 
 	snprintf(leases, sizeof(leases), "%s/leases", g->cache.dir);
 	snprintf(written, sizeof(written), "%s/writable", cfg->state_dir);
-	if (each(g, leases, ".json", read_lease, err) < 0 ||
+	if (each(g, leases, ".tmp", sweep_half, err) < 0 ||
+	    each(g, leases, ".json", read_lease, err) < 0 ||
 	    each(g, cfg->run_dir, "", read_box, err) < 0 ||
 	    each(g, g->cache.dir, ".erofs", read_dir_image, err) < 0 ||
 	    each(g, g->cache.dir, ".vmdk", read_disk, err) < 0)

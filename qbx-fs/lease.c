@@ -40,7 +40,9 @@ int lease_write(const struct cache *c, const char *key, const json_t *files, str
 	_cleanup_close_ int dir = -1;
 	char name[NAME_MAX + 1];
 
-	if (mkdirat(c->fd, "leases", 0700) < 0 && errno != EEXIST)
+	if (mkdirat(c->fd, "leases", 0700) == 0)
+		step("directory", "leases");
+	else if (errno != EEXIST)
 		return err_sys(err, errno, "create %s/leases", c->dir);
 	dir = openat(c->fd, "leases", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
@@ -54,7 +56,9 @@ int lease_drop(const struct config *cfg, const char *key, struct qbx_err *err)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/layers/leases/%s.json", cfg->state_dir, key);
-	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+	if (unlink(path) == 0)
+		step("removed", path);
+	else if (errno != ENOENT && errno != ENOTDIR)
 		return err_sys(err, errno, "remove %s", path);
 	return 0;
 }

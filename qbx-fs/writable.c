@@ -255,10 +255,12 @@ static int publish(const struct writable *w, int fd, int dirfd, const char *name
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (!w->kept && unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "remove %s", w->path);
-	if (linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW) == 0 ||
-	    (errno == EEXIST && w->kept))
-		return 0;
-	return err_sys(err, errno, "create %s", w->path);
+	step("copied", w->path);
+	if (linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW) < 0 &&
+	    (errno != EEXIST || !w->kept))
+		return err_sys(err, errno, "create %s", w->path);
+	step("linked", w->path);
+	return 0;
 }
 
 static int make(const struct writable *w, const char *template, struct qbx_err *err)
@@ -321,7 +323,9 @@ int writable_release(const struct config *cfg, const struct box *box, struct qbx
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/writable/%s" SUFFIX, cfg->state_dir, box->key);
-	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+	if (unlink(path) == 0)
+		step("removed", path);
+	else if (errno != ENOENT && errno != ENOTDIR)
 		return err_sys(err, errno, "remove %s", path);
 	return 0;
 }

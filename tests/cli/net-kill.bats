@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 after every step that can be seen from outside: del alone, and gc alone, find all that is left.
-# The program of these tests says itself what its steps are (qbx-net/step.h).
+# The program of these tests says itself what its steps are (lib/step.h).
 
 # shellcheck disable=SC2154 # nets.bash sets them
 # shellcheck disable=SC2030,SC2031 # each test is a process

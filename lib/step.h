@@ -6,8 +6,8 @@
  * them down in the file $QEMUBOX_STEPS, and which dies by SIGKILL at number $QEMUBOX_DIE_AT: so they
  * know of every one, and can see that what a killed program leaves is found again.
  */
-#ifndef QBX_NET_STEP_H
-#define QBX_NET_STEP_H
+#ifndef QBX_STEP_H
+#define QBX_STEP_H
 
 #ifdef QBX_STEPS
 #include <fcntl.h>

@@ -540,12 +540,33 @@ mount_parts() {
 	mkdir "$T/bin"
 	printf '#!/bin/sh\necho >> %s/runs\nexec %s "$@"\n' "$T" "$(command -v mkfs.erofs)" > "$T/bin/mkfs.erofs"
 	chmod 755 "$T/bin/mkfs.erofs"
-	for i in $(seq 10); do
-		box bind "$T/dir" | PATH=$T/bin:$PATH qbx-fs prepare > "$T/out.$i" &
+	for l in a b; do
+		small_tree "$l"
+		tar -C "$T/$l" -cf "$T/$l.tar" .
 	done
-	wait
-	[ "$(wc -l < "$T/runs")" -eq 1 ]
-	[ "$(cat "$T"/out.* | jq -c .fs.disks | sort -u | wc -l)" -eq 1 ]
+	image "$T/image.tar" '{}' "$T/a.tar" "$T/b.tar"
+	# source, how often mkfs.erofs is run for it, and what is there then
+	while read -r type source runs all; do
+		box "$type" "$source" > "$T/box"
+		for i in $(seq 20); do
+			PATH=$T/bin:$PATH qbx-fs prepare --box "$T/box" > "$T/out.$i" &
+		done
+		wait
+		[ "$(wc -l < "$T/runs")" -eq "$runs" ]
+		[ "$(cat "$T"/out.* | jq -c 'del(.fs.t_us)' | sort | uniq -c | awk '{ print $1 }')" = 20 ]
+		[ "$(left)" = "$all" ]
+		cp "$T/out.20" "$T/doc"
+		mount_disk
+		case $type in
+		bind) same_tree "$T/dir" "$T/mnt" 10 ;;
+		*) [ "$(cat "$T/mnt/top")" = b ] && cmp "$T/a/in-a/file" "$T/mnt/in-a/file" ;;
+		esac
+		umount "$T/mnt"
+		rm -r "$T/runs" "$T/state"
+	done <<- EOT
+		bind $T/dir 1 dir
+		oci-archive $T/image.tar 3 disk layer layer merge
+	EOT
 }
 
 @test "archives that are cut short" {

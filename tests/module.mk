@@ -15,7 +15,7 @@ test-kvm: deps
 	$(Q)$(MAKE) --no-print-directory programs guest e2e-programs host image
 	QBX_KVM_TAG= prove --verbose --timer --exec 'tests/one $(BUILD)' tests/suite
 
-SPEAK_TO_CONTAINERD := exec network oom pause qbx refusals restart rpc shim stdio trees tty
+SPEAK_TO_CONTAINERD := exec gc network oom pause qbx refusals restart rpc shim stdio trees tty
 
 test-1.7: deps
 	$(Q)$(MAKE) --no-print-directory programs guest e2e-programs host image others

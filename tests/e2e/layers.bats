@@ -113,6 +113,48 @@ stacked() {
 	[[ $output == *"disk $T/b.erofs: not the file that it was"* ]]
 }
 
+# doc_of IMAGE...: a box of these, base first
+doc_of() {
+	jq -cn --args '{qbx: 1, id: "layers", network: "none", rootfs: (
+		[$ARGS.positional | reverse[] | {type: "erofs", source: ., options: ["ro", "loop"]}] +
+		[{type: "format/overlay", source: "overlay",
+			options: ["lowerdir={{ overlay 0 \($ARGS.positional | length - 1) }}"]}])}' "$@" |
+		qbx-fs prepare > "$T/doc"
+}
+
+@test "names of 200 bytes with commas and line ends, and paths that no disk description holds" {
+	local name odd long
+	name=$(printf 'n%.0s' {1..180}),readonly=off,
+	odd=$T/$name$'\n'$(printf 'o%.0s' {1..40}).erofs
+	[ "${#name}" -ge 190 ]
+	# a directory: what its image is called is ours
+	mkdir "$T/$name"$'\n'x
+	cp -a base "$T/$name"$'\n'x/root
+	jq -cn --arg s "$T/$name"$'\n'x/root '{qbx: 1, id: "layers", network: "none", rootfs: [{type: "bind", source: $s}]}' |
+		qbx-fs prepare > "$T/doc"
+	[ "$(qbx-vm run --box "$T/doc" -- cat /deep/file)" = base ]
+	layers 2
+	for i in 0 1; do mkfs.erofs --quiet -T0 --mkfs-time -Enoinline_data "$T/$i.erofs" "$T/$i"; done
+	# one, of nearly the longest name there is, with a line end
+	mv "$T/0.erofs" "$odd"
+	jq -cn --arg s "$odd" \
+		'{qbx: 1, id: "layers", network: "none", rootfs: [{type: "erofs", source: $s}]}' | qbx-fs prepare > "$T/doc"
+	[ "$(qbx-vm run --box "$T/doc" -- cat /deep/file)" = base ]
+	# two on one disk, whose description holds commas
+	mv "$odd" "$T/$name.erofs"
+	doc_of "$T/$name.erofs" "$T/1.erofs"
+	[ "$(jq -r '.fs.disks[0].format' "$T/doc")" = vmdk ]
+	[ "$(qbx-vm run --box "$T/doc" -- cat /deep/file)" = 1 ]
+	# and on two, as a path has more than 511 bytes
+	long=$T/$name/$name/$name
+	mkdir -p "$long"
+	[ "${#long}" -gt 511 ]
+	mv "$T/$name.erofs" "$long/0.erofs"
+	doc_of "$long/0.erofs" "$T/1.erofs"
+	[ "$(jq -c '[.fs.disks[] | [.serial, .format]]' "$T/doc")" = '[["layer0","raw"],["layer1","raw"],["rw","raw"]]' ]
+	[ "$(qbx-vm run --box "$T/doc" -- cat /deep/file)" = 1 ]
+}
+
 @test "a writable image of the snapshotter's, on layers and alone" {
 	mkfs.erofs --quiet "$T/base.erofs" base
 	truncate -s 32M "$T/rwlayer.img"

@@ -115,7 +115,7 @@ load root
 	kill -KILL "$(pgrep -f 'containerd-shim-qemubox-v1 .*-id orphan')"
 	# containerd has "delete" clean up, in its own time, and tells when that is done.
 	while read -r -u 5 line; do
-		[[ $line != *' /tasks/delete '* ]] || break
+		[[ $line != *' /tasks/delete '*orphan* ]] || break # and not that of a box before it
 	done
 	kill $watcher
 	exec 5<&-

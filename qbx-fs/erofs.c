@@ -2,9 +2,10 @@
 /* erofs.c - decode what an EROFS image says of itself */
 #include "erofs.h"
 
-#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "le.h"
 
 #define MAGIC 0xe0f5e1e2u
 #define INCOMPAT_DEVICES 0x08u /* the field that counts devices means something */
@@ -48,22 +49,6 @@ enum { DIRENT_NUMBER = 0, DIRENT_NAME = 8, DIRENT_LEN = 12 };
 
 /* Offsets in a device slot, whose first 64 bytes are a tag */
 enum { SLOT_BLOCKS_LO = 64, SLOT_START_LO = 68, SLOT_BLOCKS_HI = 72, SLOT_START_HI = 74 };
-
-static uint16_t le16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le16toh(v);
-}
-
-static uint32_t le32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
-}
 
 static uint64_t le64(const uint8_t *p)
 {

@@ -5,6 +5,8 @@
 # as containerd.sh has it, the demo image in it, and a comparison of the host before and after each test.
 # To be loaded.
 
+load processes
+
 image=docker.io/library/qemubox-demo:latest
 runtime=io.containerd.qemubox.v1
 
@@ -51,8 +53,7 @@ teardown() {
 
 # All that a box might leave: processes, namespaces, links, mounts, sockets, addresses, state.
 things() {
-	# shellcheck disable=SC2009 # pgrep has no mind for several names
-	ps -eo comm= | grep -E 'qemu|shim|vhost|virtiofsd|qbx|crun' | sort || :
+	vm_processes 'qemu|shim|vhost|virtiofsd|qbx|crun' | cut -d' ' -f2 | sort
 	ip netns list
 	ip -o link show | sed 's/^[0-9]*: \([^@:]*\).*/\1/' | sort
 	cut -d' ' -f5 /proc/self/mountinfo | sort

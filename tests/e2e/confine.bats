@@ -3,6 +3,7 @@
 # What the processes of a live VM may do on the host, as /proc has it.
 
 bats_require_minimum_version 1.5.0
+load processes
 
 setup_file() {
 	# A network namespace with a TAP device, and disks that only root can read.
@@ -32,7 +33,7 @@ setup() {
 
 # No process, file, claim or cgroup of a box may be left.
 teardown() {
-	left=$(pgrep -a 'qemu|vhost-device|virtiofsd' || :; ls -A /run/qemubox 2> /dev/null || :
+	left=$(vm_processes; ls -A /run/qemubox 2> /dev/null || :
 		ls -d /sys/fs/cgroup/qemubox 2> /dev/null || :)
 	for box in one two; do qbx-vm stop --box "$D/$box.json" > /dev/null; done
 	[ -z "$left" ] || { echo "left behind: $left"; false; }

@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
+load processes
 load root
 load images
 
@@ -26,7 +27,7 @@ teardown() {
 	findmnt -Jlo TARGET | jq -r '.filesystems[].target' | tac | while IFS= read -r mount; do
 		[[ $mount != "$T"/* ]] || umount "$mount"
 	done
-	[ -z "$(pgrep 'qemu|vhost-device' || :)" ]
+	[ -z "$(vm_processes)" ]
 }
 
 # layers N: directories $T/0 to $T/N-1, the base first; each changes what others have

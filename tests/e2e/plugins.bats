@@ -7,6 +7,7 @@
 # shellcheck disable=SC2016 # the box's shell expands it
 
 bats_require_minimum_version 1.5.0
+load processes
 load root
 
 key=default--demo
@@ -78,7 +79,7 @@ host() {
 	ip -o link | cut -d: -f2
 	ls /run/netns 2> /dev/null || :
 	ls /run/qemubox 2> /dev/null || :
-	pgrep -a 'qemu|vhost-device' || :
+	vm_processes
 	nft list ruleset 2> /dev/null | grep demo || :
 }
 

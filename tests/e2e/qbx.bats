@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
+load processes
 load root
 
 setup_file() {
@@ -20,7 +21,7 @@ setup() {
 
 # Everything a box could leave on the host.
 snapshot() {
-	pgrep -a 'qemu|vhost-device|qbx' || :
+	vm_processes 'qemu|vhost-device|virtiofsd|qbx'
 	ip -o link | sed 's/^[0-9]*: //; s/@.*//; s/ .*//'
 	ls /run/netns /run/qemubox /var/lib/qemubox/leases 2> /dev/null || :
 	find /var/lib/cni -type f ! -name lock ! -name last_reserved_ip.0 2> /dev/null || :

@@ -121,8 +121,7 @@ stdin_of() {
 		[ "$ms" -lt 5000 ]
 		# Field 2, a varint: 137.
 		od -An -tx1 response | tr -d '\n' | grep -q ' 10 89 01 1a'
-		run pgrep 'qemu|vhost-device'
-		[ "$output" = '' ]
+		[ -z "$(vm_processes)" ]
 		[ ! -e /run/qemubox/default--crashed ]
 		[ ! -e /run/netns/default--crashed ]
 		[ "$(find "$bundle/rootfs" | wc -l)" -eq 1 ]

@@ -5,6 +5,7 @@
 # it one after another, and none may leave anything of it. To be loaded.
 
 load root
+load processes
 
 setup_file() {
 	busybox_root "$BATS_FILE_TMPDIR/root"
@@ -25,7 +26,7 @@ setup() {
 
 # No process and no file of a box may be left.
 teardown() {
-	left=$(pgrep -a 'qemu|vhost-device|virtiofsd' || :; ls -A /run/qemubox 2> /dev/null || :)
+	left=$(vm_processes; ls -A /run/qemubox 2> /dev/null || :)
 	qbx-vm stop < "$BOX" > /dev/null # so that the next test can say something
 	[ -z "$left" ] || { echo "left behind: $left"; false; }
 }

@@ -11,10 +11,10 @@
 #include "pulse.h"
 #include "starved.h"
 
-#define BEAT_MS 800u	   /* from an answer to the next ping, or look at whether it is needed */
+#define BEAT_MS 500u	   /* from an answer to the next ping, or look at whether it is needed */
 #define BEAT_SLOW_MS 4000u /* from an answer to the next ping for certain */
 #define STEP_MS 100u	   /* in which time is counted */
-#define PATIENCE_MS 1100u  /* with the beat and the end of QEMU, two seconds */
+#define PATIENCE_MS 800u   /* with two beats, a step and the end of QEMU, two seconds */
 #define PATIENCE_SLOW_MS 10000u /* such a guest may be slow beyond what can be seen from outside */
 #define DIAL_MS 60000u
 
@@ -25,6 +25,7 @@ struct heartbeat {
 	struct watch *timer; /* to the next ping, or the next step */
 	struct dial *dial;
 	bool pinging, dialled, paused;
+	bool clock_left;	      /* somebody else puts the guest's clock right */
 	bool freed;		      /* while a ping was on its way */
 	unsigned turns;		      /* how often the VM has come to stand still, or gone on */
 	struct heartbeat_asked asked; /* of the last ping */
@@ -141,13 +142,13 @@ static void on_first_step(void *arg)
 
 /* ---- pings ---- */
 
-/* While a VM stood still an answer tells nothing of the clock. */
+/* While a VM stood still, or its clock was being put right, an answer tells nothing of the clock. */
 static void check_clock(const struct heartbeat *h, const struct heartbeat_asked *asked,
 			int64_t guest_ns)
 {
 	const struct clock_reading r = { asked->ns, clock_now_ns(), guest_ns };
 
-	if (asked->turns == h->turns && clock_offset_ns(&r))
+	if (!h->clock_left && asked->turns == h->turns && clock_offset_ns(&r))
 		clock_adjust(h->of.control, &r, NULL, NULL);
 }
 
@@ -227,6 +228,12 @@ void heartbeat_pause(struct heartbeat *h, bool paused)
 		set_timer(h, STEP_MS, on_first_step);
 	else
 		next_beat(h);
+}
+
+void heartbeat_leave_clock(struct heartbeat *h, bool left)
+{
+	h->clock_left = left;
+	h->turns++;
 }
 
 struct heartbeat *heartbeat_start(const struct heartbeat_of *of, loop_fn *hung, void *arg,

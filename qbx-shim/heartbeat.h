@@ -56,6 +56,9 @@ void heartbeat_heard(struct heartbeat *h, const struct heartbeat_asked *asked, i
 /** heartbeat_pause() - the VM stands still, or goes on. */
 void heartbeat_pause(struct heartbeat *h, bool paused);
 
+/** heartbeat_leave_clock() - somebody else begins to put the guest's clock right, or has done so. */
+void heartbeat_leave_clock(struct heartbeat *h, bool left);
+
 void heartbeat_free(struct heartbeat *h); /* NULL is allowed */
 
 #endif

@@ -23,7 +23,7 @@ static void on_clock(void *arg)
 
 	s->syncing = false;
 	if (s->heartbeat)
-		heartbeat_pause(s->heartbeat, s->paused);
+		heartbeat_leave_clock(s->heartbeat, false);
 	answered(&s->go, NULL);
 }
 
@@ -35,6 +35,8 @@ static void sync_clock(struct sandbox *s)
 	s->syncing = s->control && clock_sync(s->control, on_clock, s, &err) == 0;
 	if (err.code)
 		log_warn("%s: %s", s->box.key, err.msg);
+	if (s->heartbeat && s->syncing)
+		heartbeat_leave_clock(s->heartbeat, true);
 }
 
 static void set_paused(struct sandbox *s, bool paused)
@@ -44,10 +46,10 @@ static void set_paused(struct sandbox *s, bool paused)
 	s->paused = paused;
 	if (s->control)
 		ttrpc_hold(s->control, paused);
-	if (s->heartbeat && paused)
-		heartbeat_pause(s->heartbeat, true);
 	if (!paused)
 		sync_clock(s);
+	if (s->heartbeat) /* at once: a guest may hang, too, where its clock is put right */
+		heartbeat_pause(s->heartbeat, paused);
 	if (s->state == SANDBOX_UP)
 		s->ops->held(s->arg, paused);
 }

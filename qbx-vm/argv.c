@@ -221,6 +221,7 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 	const struct vm_disk *d = &spec->disks[i];
 	const char *ro = d->readonly ? "on" : "off";
 	int fd = vm_disk_fd(spec, i);
+	char place[64];
 
 	for (int set = fd; set < vm_disk_fd(spec, i + 1); set++) {
 		argv_add(a, "-add-fd");
@@ -233,8 +234,9 @@ static void add_disk(struct argv *a, const struct vm_spec *spec, size_t i)
 	argv_add(a, "driver=%s,node-name=disk%zu,read-only=%s,file=file%zu%s",
 		 d->vmdk ? "vmdk" : "raw", i, ro, i, writing(d, ",discard=unmap"));
 	argv_add(a, "-device");
-	argv_add(a, "virtio-blk-%s,drive=disk%zu,serial=%s%s", machine_bus(spec), i, d->serial,
-		 writing(d, ",werror=report"));
+	machine_disk_place(spec, i, place, sizeof(place));
+	argv_add(a, "virtio-blk-%s,drive=disk%zu,serial=%s%s%s", machine_bus(spec), i, d->serial,
+		 writing(d, ",werror=report"), place);
 }
 
 /* All directories of the host's are one device; how many requests wait is the guest's memory. */

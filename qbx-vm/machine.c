@@ -4,42 +4,58 @@
  *
  * microvm: no firmware to speak of, no PCI and no ACPI. The devices are virtio-mmio and are named on
  * the kernel's command line. What it has it has from the start: processors that are not wanted yet
- * stay offline in the guest, and memory does not grow.
+ * stay offline in the guest, and memory does not grow. It has transports for eight devices. For more it
+ * needs a second IOAPIC, which QEMU gives it with ACPI only, and the devices are named there then.
  *
  * q35: PCI and ACPI, so that processors can be plugged in, and memory that virtio-mem adds up to
  * memory_max_mib. The enumeration of both takes its time. Under TCG processors cannot be plugged in:
- * Linux counts those that are not there yet only when it sees a hypervisor that it knows.
+ * Linux counts those that are not there yet only when it sees a hypervisor that it knows. Its bus has 30
+ * slots for devices, and each of them room for eight: disks beyond the first few share some.
  *
  * Every option here is one that QEMU 7.2, 10 and 11 know.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "argv.h"
 #include "vm.h"
 
-#define MICROVM_SLOTS 8u /* virtio-mmio transports without ACPI */
-#define Q35_SLOTS 24u	 /* of the 31 on its bus, some are the machine's own */
+#define MICROVM_OWN 3u	       /* console, vsock and balloon */
+#define MICROVM_SLOTS 8u       /* virtio-mmio transports, of the interrupts that are left of 16 */
+#define MICROVM_WIDE_SLOTS 24u /* with a second IOAPIC: all of its interrupts */
+#define Q35_ALONE 8u	       /* disks with a slot of their own */
+#define Q35_SHARED 0x13u /* the first slot for the others: 18 devices before, 12 slots up to 0x1e */
+#define Q35_FUNCTIONS 8u
+
+static_assert(VM_DISKS_MAX <= Q35_ALONE + (0x1f - Q35_SHARED) * Q35_FUNCTIONS, "no slots for them");
 
 const char *machine_bus(const struct vm_spec *spec)
 {
 	return spec->machine == MACHINE_Q35 ? "pci" : "device";
 }
 
-/* Console and vsock; on q35 also the balloon, virtio-mem and pvpanic. */
-static unsigned own_slots(enum machine machine)
-{
-	return machine == MACHINE_Q35 ? 5 : 2;
-}
-
 unsigned machine_slots(enum machine machine)
 {
-	return (machine == MACHINE_Q35 ? Q35_SLOTS : MICROVM_SLOTS) - own_slots(machine);
+	if (machine == MACHINE_Q35)
+		return VM_LINKS_MAX + VM_DISKS_MAX + 1;
+	return MICROVM_WIDE_SLOTS - MICROVM_OWN;
 }
 
-bool machine_has_balloon(const struct vm_spec *spec)
+static bool wide(const struct vm_spec *spec)
 {
-	return spec->machine == MACHINE_Q35 ||
-	       spec->nlinks + spec->ndisks + (spec->nshares > 0) < machine_slots(spec->machine);
+	return spec->machine == MACHINE_MICROVM &&
+	       MICROVM_OWN + spec->nlinks + spec->ndisks + (spec->nshares > 0) > MICROVM_SLOTS;
+}
+
+/* Two descriptors of QEMU for each queue of so many are better spared. */
+void machine_disk_place(const struct vm_spec *spec, size_t disk, char *buf, size_t size)
+{
+	size_t n = disk - Q35_ALONE;
+
+	buf[0] = '\0';
+	if (spec->machine == MACHINE_Q35 && disk >= Q35_ALONE)
+		snprintf(buf, size, ",addr=0x%zx.%zu,multifunction=on,num-queues=1",
+			 Q35_SHARED + n / Q35_FUNCTIONS, n % Q35_FUNCTIONS);
 }
 
 bool machine_plugs_vcpus(const struct vm_spec *spec)
@@ -52,9 +68,16 @@ static bool grows(const struct vm_spec *spec)
 	return spec->machine == MACHINE_Q35 && spec->memory_max_mib > spec->memory_mib;
 }
 
+static void add_qboot(struct argv *a)
+{
+	argv_add(a, "-bios");
+	argv_add(a, "qboot.rom");
+}
+
 /*
- * Without ACPI there is no table to parse. Under TCG it must be off: with it, half of the boots hang
- * calibrating the TSC against the PIT; and without the RTC the kernel waits a second for one.
+ * Without ACPI there is no table to parse. With it, QEMU would start SeaBIOS, and the one that QEMU 10
+ * and 11 have hangs under TCG; qboot passes the tables on as well. Without the RTC an emulated kernel
+ * waits a second for one.
  * Under KVM the guest has kvmclock and the TSC deadline timer, and needs neither PIT nor PIC.
  */
 static void add_microvm(struct argv *a, const struct vm_spec *spec)
@@ -62,9 +85,11 @@ static void add_microvm(struct argv *a, const struct vm_spec *spec)
 	const char *clocks =
 		spec->accel == ACCEL_KVM ? "pit=off,pic=off,rtc=off" : "pit=on,pic=on,rtc=on";
 
-	argv_add(a,
-		 "microvm,accel=%s,acpi=off,x-option-roms=off,%s,isa-serial=%s,memory-backend=mem",
-		 accel_name(spec->accel), clocks, spec->debug ? "on" : "off");
+	argv_add(a, "microvm,accel=%s,%s,x-option-roms=off,%s,isa-serial=%s,memory-backend=mem",
+		 accel_name(spec->accel), wide(spec) ? "acpi=on,ioapic2=on" : "acpi=off", clocks,
+		 spec->debug ? "on" : "off");
+	if (wide(spec))
+		add_qboot(a);
 }
 
 /*
@@ -79,8 +104,7 @@ static void add_q35(struct argv *a, const struct vm_spec *spec)
 		 "q35,accel=%s,acpi=on,%s,hpet=off,i8042=off,sata=off,smbus=off,smm=off,usb=off,"
 		 "vmport=off,graphics=off,memory-backend=mem",
 		 accel_name(spec->accel), clocks);
-	argv_add(a, "-bios");
-	argv_add(a, "qboot.rom");
+	add_qboot(a);
 }
 
 static void add_processors(struct argv *a, const struct vm_spec *spec)
@@ -128,13 +152,10 @@ void machine_argv(struct argv *a, const struct vm_spec *spec)
 
 void machine_devices(struct argv *a, const struct vm_spec *spec)
 {
-	if (machine_has_balloon(spec)) {
-		argv_add(a, "-device");
-		argv_add(a,
-			 "virtio-balloon-%s,id=" VM_ID_BALLOON
-			 ",free-page-reporting=on,deflate-on-oom=on",
-			 machine_bus(spec));
-	}
+	argv_add(a, "-device");
+	argv_add(a,
+		 "virtio-balloon-%s,id=" VM_ID_BALLOON ",free-page-reporting=on,deflate-on-oom=on",
+		 machine_bus(spec));
 	if (grows(spec)) {
 		argv_add(a, "-device");
 		argv_add(a, "virtio-mem-pci,id=" VM_ID_MEMORY ",memdev=more,requested-size=0");
@@ -147,10 +168,11 @@ void machine_devices(struct argv *a, const struct vm_spec *spec)
 
 void machine_cmdline(const struct vm_spec *spec, char *buf, size_t size)
 {
+	bool acpi = spec->machine == MACHINE_Q35 || wide(spec);
 	char online[24] = "";
 
 	if (!machine_plugs_vcpus(spec) && spec->vcpus < spec->vcpus_max)
 		snprintf(online, sizeof(online), " maxcpus=%u", spec->vcpus);
-	snprintf(buf, size, "%s%s%s", spec->machine == MACHINE_MICROVM ? " acpi=off" : "", online,
+	snprintf(buf, size, "%s%s%s", acpi ? "" : " acpi=off", online,
 		 grows(spec) ? " memhp_default_state=online_movable" : "");
 }

@@ -192,24 +192,34 @@ static int plan_volumes(struct vm_spec *spec, const json_t *volumes, struct qbx_
 	return spec->nshares > 0 ? plan_find_virtiofsd(spec->virtiofsd, err) : 0;
 }
 
+static int check_slots(const struct vm_spec *spec, size_t ndisks, struct qbx_err *err)
+{
+	unsigned slots = machine_slots(spec->machine);
+
+	if (ndisks > VM_DISKS_MAX)
+		return err_code(err, EX_DATAERR, "fs.disks: %zu disks, at most %u", ndisks,
+				VM_DISKS_MAX);
+	if (spec->nlinks + ndisks + (spec->nshares > 0) <= slots)
+		return 0;
+	err_code(err, EX_UNAVAILABLE, "%zu links%s and %zu disks, but a %s has slots for %u",
+		 spec->nlinks, spec->nshares > 0 ? ", virtiofsd" : "", ndisks,
+		 machine_name(spec->machine), slots);
+	return err_hint(err,
+			"a q35 has them for %u disks: \"io.qemubox.machine\" is the annotation",
+			VM_DISKS_MAX);
+}
+
 int plan_devices(struct vm_spec *spec, const json_t *doc, struct qbx_err *err)
 {
 	const json_t *net = json_object_get(doc, "net"), *fs = json_object_get(doc, "fs");
 	json_t *disks = json_object_get(fs, "disks"), *disk;
-	unsigned slots;
 	size_t i;
 
 	if (net && plan_links(spec, net, err) < 0)
 		return -1;
-	if (plan_volumes(spec, json_object_get(fs, "volumes"), err) < 0)
+	if (plan_volumes(spec, json_object_get(fs, "volumes"), err) < 0 ||
+	    check_slots(spec, json_array_size(disks), err) < 0)
 		return -1;
-	slots = machine_slots(spec->machine);
-	if (json_array_size(disks) > VM_DISKS_MAX ||
-	    spec->nlinks + json_array_size(disks) + (spec->nshares > 0) > slots)
-		return err_code(err, EX_UNAVAILABLE,
-				"%zu links%s and %zu disks, but the machine has slots for %u",
-				spec->nlinks, spec->nshares > 0 ? ", virtiofsd" : "",
-				json_array_size(disks), slots);
 	json_array_foreach (disks, i, disk) {
 		if (plan_disk(&spec->disks[i], disk, err) < 0)
 			return -1;

@@ -26,7 +26,7 @@
 #include "volumes.h"
 
 #define VM_LINKS_MAX 4u
-#define VM_DISKS_MAX 16u
+#define VM_DISKS_MAX (VOLUMES_MAX + 8u) /* a disk for each, and the root file system's */
 
 /* Bounds, in milliseconds. */
 #define VM_BOOT_MS 120000u /* an emulated or a nested guest may be slow, not stuck */
@@ -203,8 +203,8 @@ const char *machine_bus(const struct vm_spec *spec);
 /** machine_slots() - how many links and disks it has room for; all shares together take one. */
 unsigned machine_slots(enum machine machine);
 
-/** machine_has_balloon() - microvm has one only where links, disks and shares leave a slot. */
-bool machine_has_balloon(const struct vm_spec *spec);
+/** machine_disk_place() - options of a disk's device that say where on the bus it is, or "". */
+void machine_disk_place(const struct vm_spec *spec, size_t disk, char *buf, size_t size);
 
 /**
  * machine_plugs_vcpus() - are processors plugged in and out, or all there and offline at first?

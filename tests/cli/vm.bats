@@ -222,6 +222,28 @@ daemon() {
 	[ ! -e "$T/run" ]
 }
 
+# disks N: the document of a box with so many
+disks() {
+	jq --argjson n "$1" --arg p "$T/image" '.fs.disks = [range($n) | {serial: "d\(.)", path: $p}]' "$T/box.json"
+}
+
+@test "more devices than a microvm has slots for bring ACPI, far more are refused with the numbers" {
+	touch "$T/image"
+	disks 5 | qbx-vm start --dry-run > "$T/plan"
+	grep -q -- '-machine microvm,accel=tcg,acpi=off,.* acpi=off' "$T/plan"
+	disks 6 | qbx-vm start --dry-run > "$T/plan"
+	grep -q -- '-machine microvm,accel=tcg,acpi=on,ioapic2=on,.* -bios qboot.rom ' "$T/plan"
+	run ! grep -q acpi=off "$T/plan"
+	disks 21 | qbx-vm start --dry-run | grep -q 'virtio-balloon-device,'
+	disks 22 > "$T/bad.json"
+	fails 69 '0 links and 22 disks, but a microvm has slots for 21 (a q35 ' start --box "$T/bad.json"
+	QEMUBOX_MACHINE=q35 qbx-vm start --dry-run --box "$T/bad.json" > "$T/plan"
+	# each where no other is
+	[ "$(grep -o ',addr=[^,]*' "$T/plan" | sort -u | wc -l)" -eq 14 ]
+	disks 73 > "$T/bad.json"
+	QEMUBOX_MACHINE=q35 fails 65 'fs.disks: 73 disks, at most 72' start --box "$T/bad.json"
+}
+
 @test "size follows the specification, and says how" {
 	export QEMUBOX_VCPUS_MAX=4
 	qbx-vm size --box "$T/box.json" > "$T/size"

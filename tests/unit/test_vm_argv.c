@@ -176,17 +176,82 @@ static void memory_grows_on_q35_only(void **state)
 	has(&s, "memhp", false);
 }
 
-static void the_balloon_leaves_its_slot_to_a_disk(void **state)
+static void fill(struct vm_spec *s, size_t ndisks)
+{
+	s->ndisks = ndisks;
+	for (size_t i = 0; i < ndisks; i++)
+		s->disks[i] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
+}
+
+static void a_microvm_has_acpi_only_if_it_has_more_than_eight_devices(void **state)
 {
 	struct vm_spec s = plan();
 
 	(void)state;
-	s.ndisks = 6;
-	for (size_t i = 0; i < s.ndisks; i++)
-		s.disks[i] = (struct vm_disk){ .serial = "a", .path = "/a", .readonly = true };
-	has(&s, "virtio-balloon", false);
-	s.ndisks = 5;
-	has(&s, "virtio-balloon", true);
+	s.nlinks = 1;
+	s.links[0] = (struct vm_link){ "tap0", "02:00:00:00:00:01", 0, true };
+	for (size_t ndisks = 3; ndisks < 6; ndisks++) {
+		bool wide = ndisks > 4; /* with console, vsock, balloon and the interface */
+
+		fill(&s, ndisks);
+		has(&s, ",acpi=off,x-option-roms=off,", !wide);
+		has(&s, " acpi=off ", !wide);
+		has(&s, " microvm,accel=tcg,acpi=on,ioapic2=on,x-option-roms=off,", wide);
+		has(&s, " -bios qboot.rom ", wide);
+		has(&s, " virtio-balloon-device,", true);
+	}
+	fill(&s, 4);
+	s.nshares = 1;
+	has(&s, ",acpi=on,ioapic2=on,", true);
+	s.machine = MACHINE_Q35;
+	has(&s, "ioapic2", false);
+}
+
+static void disks_of_a_q35_share_slots_when_they_are_many(void **state)
+{
+	struct vm_spec s = plan();
+
+	(void)state;
+	fill(&s, VM_DISKS_MAX);
+	has(&s, ",addr=", false); /* not of a microvm */
+	s.machine = MACHINE_Q35;
+	fill(&s, 8);
+	has(&s, ",addr=", false);
+	fill(&s, VM_DISKS_MAX);
+	has(&s, " virtio-blk-pci,drive=disk7,serial=a -add-fd ", true);
+	has(&s, " virtio-blk-pci,drive=disk8,serial=a,addr=0x13.0,multifunction=on,num-queues=1 ",
+	    true);
+	has(&s, ",drive=disk15,serial=a,addr=0x13.7,", true);
+	has(&s, ",drive=disk16,serial=a,addr=0x14.0,", true);
+	has(&s, ",drive=disk71,serial=a,addr=0x1a.7,", true);
+}
+
+static void there_are_as_many_disks_as_slots(void **state)
+{
+	static const struct {
+		enum machine machine;
+		size_t nlinks, nshares, most;
+		const char *says;
+	} cases[] = {
+		{ MACHINE_MICROVM, 0, 0, 21,
+		  "0 links and 22 disks, but a microvm has slots for 21" },
+		{ MACHINE_MICROVM, 2, 3, 18,
+		  "2 links, virtiofsd and 19 disks, but a microvm has slots for 21" },
+		{ MACHINE_Q35, 4, 3, 72, "fs.disks: 73 disks, at most 72" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vm_spec s = plan();
+		struct qbx_err err = { 0 };
+
+		s.machine = cases[i].machine;
+		s.nlinks = cases[i].nlinks;
+		s.nshares = cases[i].nshares;
+		assert_int_equal(check_slots(&s, cases[i].most, &err), 0);
+		assert_int_equal(check_slots(&s, cases[i].most + 1, &err), -1);
+		assert_string_equal(err.msg, cases[i].says);
+	}
 }
 
 static void vsock_comes_from_a_daemon_or_from_the_kernel(void **state)
@@ -280,7 +345,8 @@ static void a_disk_to_write_to_gives_back_what_is_discarded(void **state)
 	s.ndisks = 2;
 	s.disks[0] = (struct vm_disk){ .serial = "root", .path = "/a", .readonly = true };
 	s.disks[1] = (struct vm_disk){ .serial = "rw", .path = "/b" };
-	has(&s, ",filename=/dev/fdset/8 -blockdev driver=raw,node-name=disk0,read-only=on,file=file0 ",
+	has(&s,
+	    ",filename=/dev/fdset/8 -blockdev driver=raw,node-name=disk0,read-only=on,file=file0 ",
 	    true);
 	has(&s, " virtio-blk-device,drive=disk0,serial=root ", true);
 	has(&s, ",read-only=off,filename=/dev/fdset/9,discard=unmap ", true);
@@ -344,7 +410,10 @@ static void a_block_device_is_opened_as_one(void **state)
 	(void)state;
 	s.ndisks = 1;
 	s.disks[0] = (struct vm_disk){ .serial = "vol0", .path = "/dev/b", .block = true };
-	has(&s, " driver=host_device,node-name=file0,read-only=off,filename=/dev/fdset/8,discard=unmap ", true);
+	has(&s,
+	    " driver=host_device,node-name=file0,read-only=off,filename=/dev/fdset/"
+	    "8,discard=unmap ",
+	    true);
 }
 
 static void shares_are_one_device_and_have_the_memory_shared(void **state)
@@ -353,12 +422,9 @@ static void shares_are_one_device_and_have_the_memory_shared(void **state)
 
 	(void)state;
 	s.vhost_user = false;
-	s.ndisks = 5;
-	for (size_t i = 0; i < s.ndisks; i++)
-		s.disks[i] = (struct vm_disk){ .serial = "d", .path = "/d" };
+	fill(&s, 5);
 	has(&s, "vhost-user-fs", false);
 	has(&s, "memory-backend-ram", true);
-	has(&s, "virtio-balloon", true);
 	assert_int_equal(vm_fds(&s), vm_share_fd(&s));
 	s.nshares = 2;
 	assert_int_equal(vm_share_fd(&s), VM_FD_FIRST + 5);
@@ -368,7 +434,6 @@ static void shares_are_one_device_and_have_the_memory_shared(void **state)
 	    "vhost-user-fs-device,chardev=volumes,tag=volumes,",
 	    true);
 	has(&s, "memory-backend-memfd,share=on", true);
-	has(&s, "virtio-balloon", false); /* its slot is taken */
 	s.machine = MACHINE_Q35;
 	has(&s, " -device vhost-user-fs-pci,", true);
 }
@@ -398,7 +463,6 @@ static void bad_devices_are_refused_by_name(void **state)
 		{ "{\"fs\":{\"disks\":[{\"serial\":\"a\",\"path\":\"/dev/null\","
 		  "\"format\":\"vmdk\"}]}}",
 		  "disk description /dev/null: no extent" },
-		{ "{\"fs\":{\"disks\":[{},{},{},{},{},{},{}]}}", "slots for 6" },
 		{ "{\"fs\":{\"disks\":[7]}}", "fs.disks" },
 		{ "{\"fs\":{\"volumes\":[7]}}", "fs.volumes" },
 	};
@@ -425,7 +489,9 @@ int main(void)
 		cmocka_unit_test(
 			processors_are_plugged_in_where_that_works_and_else_offline_at_first),
 		cmocka_unit_test(memory_grows_on_q35_only),
-		cmocka_unit_test(the_balloon_leaves_its_slot_to_a_disk),
+		cmocka_unit_test(a_microvm_has_acpi_only_if_it_has_more_than_eight_devices),
+		cmocka_unit_test(disks_of_a_q35_share_slots_when_they_are_many),
+		cmocka_unit_test(there_are_as_many_disks_as_slots),
 		cmocka_unit_test(vsock_comes_from_a_daemon_or_from_the_kernel),
 		cmocka_unit_test(descriptors_are_numbered_without_gaps_or_clashes),
 		cmocka_unit_test(each_queue_of_a_tap_is_a_descriptor),

@@ -47,7 +47,7 @@ static bool wide(const struct vm_spec *spec)
 	       MICROVM_OWN + spec->nlinks + spec->ndisks + (spec->nshares > 0) > MICROVM_SLOTS;
 }
 
-/* Two descriptors of QEMU for each queue of so many are better spared. */
+/* Disks that share a slot make do with one queue, as each takes two descriptors of QEMU. */
 void machine_disk_place(const struct vm_spec *spec, size_t disk, char *buf, size_t size)
 {
 	size_t n = disk - Q35_ALONE;

@@ -81,6 +81,7 @@ resident() {
 		"/proc/$(jq .pid "$dir/vm.json")/status") / 1024))
 }
 
+# boots_with_every_qemu MACHINE N: a small box, and one that has so many disks that no slot is left
 boots_with_every_qemu() {
 	export QEMUBOX_MACHINE=$1
 	found=$(qemus)
@@ -90,29 +91,38 @@ boots_with_every_qemu() {
 	echo shared > "$T/volume/file"
 	with ".spec.mounts += [{destination: \"/volume\", type: \"bind\", source: \"$T/volume\", options: [\"rbind\"]}]"
 	qbx-fs prepare < "$T/box.json" > "$T/shared.json"
+	truncate -s 1M "$T/disk"
+	jq --argjson n "$2" --arg p "$T/disk" '.fs.disks += [range($n - (.fs.disks | length)) |
+		{serial: "more\(.)", path: $p}]' "$T/shared.json" > "$T/full.json"
 	for qemu in $found; do
 		echo "$1 on $("$qemu" --version | head -n 1)"
 		QEMUBOX_QEMU_PATH=$qemu qbx-vm run --box "$T/shared.json" --report "$T/report" -- \
 			sh -c 'uname -s; cat /volume/file' > "$T/out"
 		[ "$(cat "$T/out")" = $'Linux\nshared' ]
 		[ "$(jq -r .vm.machine "$T/report")" = "$1" ]
+		QEMUBOX_QEMU_PATH=$qemu qbx-vm run --box "$T/full.json" -- \
+			sh -c 'cat /volume/file; grep -h . /sys/block/vd*/serial | sort -u | wc -l' > "$T/out"
+		[ "$(xargs < "$T/out")" = "shared $2" ]
 	done
 }
 
 @test "a box runs on microvm, with every QEMU" {
-	boots_with_every_qemu microvm
+	boots_with_every_qemu microvm 20
 }
 
 @test "a box runs on q35, with every QEMU" {
 	export QEMUBOX_MEMORY_MAX_MIB=1024
-	boots_with_every_qemu q35
+	boots_with_every_qemu q35 72
 }
 
 @test "processors beyond the first wait until they are wanted" {
 	export QEMUBOX_VCPUS_MAX=8
-	for machine in microvm q35; do
+	truncate -s 1M "$T/disk"
+	for kind in microvm:0 microvm:6 q35:0; do # with six disks more it has ACPI
+		IFS=: read -r machine disks <<< "$kind"
 		with ".spec.annotations = {\"io.qemubox.vcpus\": \"2\", \"io.qemubox.vcpus-max\": \"3\",
-			\"io.qemubox.machine\": \"$machine\"}"
+			\"io.qemubox.machine\": \"$machine\"} |
+			.fs.disks += [range($disks) | {serial: \"more\\(.)\", path: \"$T/disk\"}]"
 		qbx-vm run --box "$T/box.json" --report "$T/report" -- \
 			sh -c 'cd /sys/devices/system/cpu; cat possible present online' > "$T/out"
 		[ "$(jq -c '.vm | [.machine, .vcpus, .vcpus_max]' "$T/report")" = "[\"$machine\",2,3]" ]

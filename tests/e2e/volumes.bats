@@ -269,6 +269,36 @@ attach() {
 	losetup -d "$loop" "$bound"
 }
 
+# bats test_tags=kvm
+@test "a dozen disk images beside network, writable disk and a directory, on both machines" {
+	local machine i options
+	mkdir files dir
+	echo outside > files/host
+	truncate -s 4M image
+	mke2fs -q -t ext4 -d files image
+	for machine in microvm q35; do
+		options=("--annotation=io.qemubox.machine=$machine" "$(volume "$PWD/dir" /dir rbind rw)")
+		for i in {1..12}; do
+			cp image "$machine$i"
+			options+=("--mount=type=ext4,src=$PWD/$machine$i,dst=/disk$i,options=rw")
+		done
+		up "${options[@]}" "$machine"
+		[ "$(jq -r .vm.machine "/run/qemubox/default--$machine/box.json")" = "$machine" ]
+		# each is the one that it should be, and what goes over the other devices arrives, too
+		ex "$machine" use sh -ec 'for i in $(seq 12); do cat /disk$i/host; echo "within $i" > /disk$i/box; done
+			echo rw > /file; sync; ls /sys/bus/virtio/drivers/virtio_balloon | grep -c virtio
+			ping -qc 2 "$(ip route | sed -n "s/^default via \([^ ]*\).*/\1/p")" > /dev/null; echo shared > /dir/box' > said
+		diff said <(yes outside | head -n 12; echo 1)
+		[ "$(cat dir/box)" = shared ]
+		rm dir/box
+		down "$machine"
+		for i in {1..12}; do
+			[ "$(debugfs -R 'cat /box' "$machine$i" 2> /dev/null)" = "within $i" ]
+			e2fsck -fn "$machine$i" > /dev/null 2>&1
+		done
+	done
+}
+
 @test "by hand: a document with a specification, one step at a time" {
 	mkdir data
 	echo shared > data/file

@@ -28,6 +28,8 @@ static int check(const request_t *r, struct qbx_err *err)
 	if (r->content.len > CONTENT_MAX)
 		return err_code(err, EX_DATAERR, "file %u has %zu bytes, more than %u", r->number,
 				r->content.len, CONTENT_MAX);
+	if (r->uid == UINT32_MAX || r->gid == UINT32_MAX) /* "as it is", to the kernel */
+		return err_code(err, EX_DATAERR, "file %u has no owner", r->number);
 	return 0;
 }
 

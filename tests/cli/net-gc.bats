@@ -161,6 +161,27 @@ default demo kept testnet net0 tap0 10.77.0.2/24,fd77::2/64" ]
 	[ -z "$(ls "$state/leases")" ]
 }
 
+@test "a lease that was not finished goes with the next add or del of its box" {
+	conflist 1.0.0
+	half=$state/leases/$key.json.new
+	net add <<<"$box" >"$T/out"
+	printf '{"lease":' >"$half"
+	net del <"$T/out"
+	[ -z "$(ls "$state/leases")" ]
+	printf '{"lease":' >"$half"
+	net add <<<"$box" >"$T/out"
+	[ "$(ls "$state/leases")" = "$key.json" ]
+	printf '{"lease":' >"$half"
+	[ -z "$(net gc)" ]
+	[ "$(ls "$state/leases")" = "$key.json" ]
+	net check <"$T/out"
+	net del <"$T/out"
+	net del <"$T/out"
+	printf '{"lease":' >"$half"
+	net del <"$T/out"
+	[ -z "$(ls "$state/leases")" ]
+}
+
 @test "what somebody is at work on is left alone" {
 	conflist 1.0.0 slow
 	mkfifo "$T/in" "$T/go"

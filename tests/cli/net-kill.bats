@@ -55,6 +55,7 @@ nothing_after() {
 	[ "$n" -gt 30 ]
 	grep -q '^ADD ptp$' "$QEMUBOX_STEPS"
 	grep -q '^tap-kept tap1$' "$QEMUBOX_STEPS"
+	grep -q "^lease-new $key\$" "$QEMUBOX_STEPS" # written, and without its name
 	nothing_after del
 	for i in $(seq "$n"); do
 		killed add

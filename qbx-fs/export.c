@@ -10,13 +10,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "beside.h"
 #include "fs.h"
 #include "io.h"
 #include "tree.h"
 #include "writable.h"
 
 #define EXPORT_MS 600000u /* for the whole */
-#define SUFFIX_NEW ".new"
 
 /* The pipe that records come by. */
 struct source_pipe {
@@ -101,37 +101,17 @@ static int copy_tree(int disk, int dirfd, uint64_t bytes_max, struct qbx_err *er
 }
 
 /* A new tree beside @to takes its place; what was there goes. */
-static int replace(int disk, uint64_t bytes_max, const char *to, struct qbx_err *err)
+static int replace(const struct config *cfg, const char *key, int disk, uint64_t bytes_max,
+		   const char *to, struct qbx_err *err)
 {
-	_cleanup_free_ char *fresh = NULL;
-	_cleanup_close_ int dirfd = -1;
+	_cleanup_(beside_close) struct beside b = BESIDE_NONE;
 
-	if (asprintf(&fresh, "%s" SUFFIX_NEW, to) < 0) {
-		fresh = NULL;
-		return err_sys(err, ENOMEM, "%s", to);
-	}
-	if (io_remove_tree(AT_FDCWD, fresh, err) < 0)
+	if (beside_make(&b, cfg, key, to, err) < 0)
 		return -1;
-	if (mkdir(fresh, 0700) < 0)
-		return err_sys(err, errno, "create directory %s", fresh);
-	step("directory", fresh);
-	dirfd = open(fresh, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dirfd < 0)
-		return err_sys(err, errno, "open %s", fresh);
-	if (copy_tree(disk, dirfd, bytes_max, err) < 0) {
-		struct qbx_err ignored = { 0 };
-
-		(void)!io_remove_tree(AT_FDCWD, fresh, &ignored); /* the next export does, then */
-		return -1;
-	}
-	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, to, RENAME_EXCHANGE) == 0) {
-		step("exchanged", to);
-		return io_remove_tree(AT_FDCWD, fresh, err);
-	}
-	if (errno != ENOENT || rename(fresh, to) < 0)
-		return err_sys(err, errno, "replace %s", to);
-	step("renamed", to);
-	return 0;
+	if (copy_tree(disk, b.tree, bytes_max, err) == 0 && beside_swap(&b, to, err) == 0)
+		return beside_remove(&b, err);
+	beside_drop(&b);
+	return -1;
 }
 
 /* The directory that is replaced: no slash may end its name. */
@@ -200,7 +180,7 @@ static int export_box(struct cli *cli, const struct box *box, struct writable *w
 	lock = disk < 0 ? -1 : lock_disk(w, disk, err);
 	if (lock < 0)
 		return -1;
-	if (replace(disk, (uint64_t)st.st_size, to, err) < 0)
+	if (replace(&cli->cfg, box->key, disk, (uint64_t)st.st_size, to, err) < 0)
 		return err_wrap(err, "export %s", w->path);
 	return cli_emit(box->doc, err);
 }

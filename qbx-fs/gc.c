@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include "beside.h"
 #include "fs.h"
 #include "io.h"
 #include "json.h"
@@ -247,13 +248,28 @@ static int sweep_written(struct gc *g, int dirfd, const char *name, size_t stem,
 	return take_out(g, dirfd, name, err);
 }
 
+/* What an export that was killed has left beside its directory. */
+static int sweep_export(struct gc *g, int dirfd, const char *name, size_t stem, struct qbx_err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	(void)dirfd;
+	(void)stem;
+	if (beside_clear(&g->cli->cfg, name, g->cli->dry_run, &path, err) < 0)
+		return -1;
+	if (path)
+		plan_line("%s", path);
+	return 0;
+}
+
 static int collect(struct gc *g, struct qbx_err *err)
 {
 	const struct config *cfg = &g->cli->cfg;
-	char leases[PATH_MAX], written[PATH_MAX];
+	char leases[PATH_MAX], written[PATH_MAX], exports[PATH_MAX];
 
 	snprintf(leases, sizeof(leases), "%s/leases", g->cache.dir);
 	snprintf(written, sizeof(written), "%s/writable", cfg->state_dir);
+	snprintf(exports, sizeof(exports), "%s/" BESIDE_NOTES, cfg->state_dir);
 	if (each(g, leases, ".tmp", sweep_half, err) < 0 ||
 	    each(g, leases, ".json", read_lease, err) < 0 ||
 	    each(g, cfg->run_dir, "", read_box, err) < 0 ||
@@ -263,7 +279,9 @@ static int collect(struct gc *g, struct qbx_err *err)
 	if (each(g, g->cache.dir, ".vmdk", sweep, err) < 0 ||
 	    each(g, g->cache.dir, ".erofs", sweep, err) < 0)
 		return -1;
-	return each(g, written, ".ext4", sweep_written, err);
+	return each(g, written, ".ext4", sweep_written, err) < 0
+		       ? -1
+		       : each(g, exports, "", sweep_export, err);
 }
 
 static int gc(struct cli *cli, struct qbx_err *err)

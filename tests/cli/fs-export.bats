@@ -16,6 +16,11 @@ setup() {
 		"$T/layer" "$to" > "$T/box"
 }
 
+# One that a test has stopped, and failed then
+teardown() {
+	[ -z "${pid:-}" ] || kill -KILL "$pid" 2> /dev/null || :
+}
+
 # The disk of that snapshot, with what is in $T/disk
 disk() {
 	rm -f "$to.ext4"
@@ -154,17 +159,59 @@ refused() {
 	head -c 40M /dev/urandom > "$up/large"
 	disk
 	touch "$to/kept"
-	"$QBX_BIN/qbx-fs" export --box "$T/box" > "$T/out" &
+	"$QBX_BIN/qbx-fs" export --box "$T/box" > "$T/out" 3>&- &
 	pid=$!
-	until [ -s "$to.new/large" ]; do kill -0 "$pid"; done
+	until [ -s "$to.new/tree/large" ]; do kill -0 "$pid"; done
 	kill -STOP "$pid"
+	# while it runs nobody takes it for one that was killed
+	[ -z "$("$QBX_BIN/qbx-fs" gc)" ]
+	"$QBX_BIN/qbx-fs" release < "$T/box" > "$T/released"
+	run --separate-stderr export_box --to "$to" < <(jq -c '.id = "other"' "$T/box")
+	[ "$status" -eq 75 ]
+	[ -s "$to.new/tree/large" ]
 	run --separate-stderr export_box --box "$T/box"
 	[ "$status" -eq 75 ]
 	[[ $stderr == *'fs.ext4: Device or resource busy (another export of it runs)' ]]
 	kill -KILL "$pid"
 	wait "$pid" || :
 	[ "$(ls -A "$to")" = kept ]
+	run -0 "$QBX_BIN/qbx-fs" gc --dry-run
+	[ "$output" = "$to.new" ]
+	run -0 "$QBX_BIN/qbx-fs" release --dry-run --box "$T/box"
+	[[ $output == *"rm -r $to.new"* ]]
 	export_box --box "$T/box" > /dev/null
 	cmp "$up/large" "$to/large"
 	[ "$(ls -A "$T/snapshots/7")" = $'fs\nfs.ext4\nwork' ]
+}
+
+@test "a directory of somebody else's, where the new one would be, is nobody's to remove" {
+	echo hello > "$up/file"
+	disk
+	mkdir -p "$to.new/tree" "$T/state/exports"
+	echo mine > "$to.new/tree/file"
+	run --separate-stderr export_box --box "$T/box"
+	[ "$status" -eq 69 ]
+	[[ $stderr == *"$to.new: File exists (no export has made it: move it away)" ]]
+	[ -z "$(ls "$T/state/exports")" ]
+	# and not when a note says that there may be one, or is none
+	printf '%s\0' "$to.new" > "$T/state/exports/default--demo"
+	printf '%s' "$to.new" > "$T/state/exports/default--half"
+	printf '%s\0' "$T/gone/fs.new" > "$T/state/exports/default--gone"
+	[ -z "$("$QBX_BIN/qbx-fs" gc)" ]
+	[ -z "$(ls "$T/state/exports")" ]
+	printf '%s\0' "$to.new" > "$T/state/exports/default--demo"
+	"$QBX_BIN/qbx-fs" release < "$T/box" > /dev/null
+	[ -z "$(ls "$T/state/exports")" ]
+	[ "$(cat "$to.new/tree/file")" = mine ]
+	rm -r "$to.new"
+	ln -s "$to" "$to.new"
+	run --separate-stderr export_box --box "$T/box"
+	[ "$status" -eq 69 ]
+	[[ $stderr == *"$to.new: File exists"* ]]
+	[ -L "$to.new" ]
+	rm "$to.new"
+	mkdir "$to.new" # holds nothing, and goes
+	export_box --box "$T/box" > /dev/null
+	cmp "$up/file" "$to/file"
+	[ ! -e "$to.new" ]
 }

@@ -280,6 +280,46 @@ tree() {
 	(cd "$1" && find . -printf '%p %y %m\n' -type f -exec sha256sum {} + | sort)
 }
 
+@test "export is killed: release, and gc alone, find what is beside the directory" {
+	mkdir -p "$T/new/deep" "$T/old/empty"
+	echo new | tee "$T/new/file" > "$T/new/deep/file"
+	echo old > "$T/old/file"
+	of_snapshot
+	written "$T/new"
+	cp -a "$T/old/." "$T/snapshot/fs"
+	fs export < "$T/box" > "$T/out" # which makes the directories that stay
+	rm -r "$T/snapshot/fs"
+	cp -a "$T/old" "$T/snapshot/fs"
+	steps export
+	last=$(grep -n '^exchanged ' "$T/steps" | cut -d: -f1)
+	for what in noted marked exchanged unmarked 'note removed'; do
+		grep -q "^$what " "$T/steps"
+	done
+	[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+	for i in $(seq "$n"); do
+		for verb in gc release 'export --to '"$T/to"; do
+			rm -rf "$T/snapshot/fs" "$T/to"
+			cp -a "$T/old" "$T/snapshot/fs"
+			killed export
+			# shellcheck disable=SC2086 # options
+			fs $verb < "$T/box" > "$T/out"
+			[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+			[ -z "$(ls "$T/state/exports")" ]
+			[ ! -e "$T/snapshot/fs/empty" ] || same "$T/old" "$T/snapshot/fs"
+		done
+	done
+	# what is itself killed meanwhile
+	for i in 1 2 3 4 5; do
+		at=$i i=$last
+		killed export
+		i=$at
+		killed gc
+		fs gc > "$T/out"
+		[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+		[ -z "$(ls "$T/state/exports")" ]
+	done
+}
+
 @test "export is killed: the directory is the one or the other, and the next one clears up" {
 	mkdir -p "$T/new/deep" "$T/old/empty"
 	echo new | tee "$T/new/file" > "$T/new/deep/file"
@@ -287,7 +327,9 @@ tree() {
 	echo old | tee "$T/old/file" > "$T/old/other"
 	of_snapshot
 	written "$T/new"
-	cp -a "$T/old/." "$T/snapshot/fs"
+	fs export < "$T/box" > "$T/out" # which makes the directories that stay
+	rm -r "$T/snapshot/fs"
+	cp -a "$T/old" "$T/snapshot/fs"
 	steps export
 	[ "$n" -gt 10 ]
 	grep -q '^exchanged ' "$T/steps"

@@ -83,6 +83,11 @@ static int build(void *arg, int fd, struct qbx_err *err)
 		       : -1;
 }
 
+void ext4_name(char name[EXT4_NAME_MAX], unsigned mib)
+{
+	snprintf(name, EXT4_NAME_MAX, EXT4_PREFIX VERSION "-%u.img", mib);
+}
+
 char *ext4_template(const struct cache *c, unsigned mib, struct qbx_err *err)
 {
 	const char *journal = mib < 256 ? "size=4" : "size=16"; /* MiB */
@@ -92,9 +97,9 @@ char *ext4_template(const struct cache *c, unsigned mib, struct qbx_err *err)
 				     "-E",     EXTENDED, OUTPUT_PATH,  NULL };
 	struct job job = { mib, argv };
 	_cleanup_free_ char *path = NULL;
-	char name[48];
+	char name[EXT4_NAME_MAX];
 
-	snprintf(name, sizeof(name), "ext4-" VERSION "-%u.img", mib);
+	ext4_name(name, mib);
 	path = cache_path(c, name, err);
 	if (!path)
 		return NULL;

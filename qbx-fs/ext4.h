@@ -5,6 +5,9 @@
 
 #include "err.h"
 
+#define EXT4_PREFIX "ext4-" /* of their names in the cache */
+#define EXT4_NAME_MAX 48u
+
 struct cache;
 
 /**
@@ -14,5 +17,8 @@ struct cache;
  * Return: its path, which the caller frees; NULL with @err.
  */
 char *ext4_template(const struct cache *c, unsigned mib, struct qbx_err *err) _must_check_;
+
+/** ext4_name() - what it is called in the cache */
+void ext4_name(char name[EXT4_NAME_MAX], unsigned mib);
 
 #endif

@@ -4,8 +4,8 @@
  *
  * A box needs what its lease lists, and what its document in run_dir names. A directory, such as a
  * snapshot's, needs the image that was made of it as long as it is as it was; a disk description, and
- * the metadata in it, is needed as long as all of the layers are there. Everything else can be made
- * again from what it was made of.
+ * the metadata in it, is needed as long as all of the layers are there; an empty file system, as long
+ * as boxes get or have its size. Everything else can be made again from what it was made of.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "beside.h"
+#include "ext4.h"
 #include "fs.h"
 #include "io.h"
 #include "json.h"
@@ -156,6 +157,15 @@ static int sweep_half(struct gc *g, int dirfd, const char *name, size_t stem, st
 	return take_out(g, dirfd, name, err);
 }
 
+/* The empty file system of a size that is in use. */
+static void need_size(struct gc *g, unsigned mib)
+{
+	char name[EXT4_NAME_MAX];
+
+	ext4_name(name, mib);
+	need(g, name);
+}
+
 /* A box's directory, and the document in it if it is that far. */
 static int read_box(struct gc *g, int dirfd, const char *name, size_t stem, struct qbx_err *err)
 {
@@ -176,6 +186,7 @@ static int read_box(struct gc *g, int dirfd, const char *name, size_t stem, stru
 
 		need_path(g, file ? file : "");
 	}
+	need_size(g, (unsigned)json_integer_value(json_object_get(doc, "writable_mib")));
 	return 0;
 }
 
@@ -235,6 +246,12 @@ static int sweep(struct gc *g, int dirfd, const char *name, size_t stem, struct 
 	return is_needed(g, name) ? 0 : take_out(g, dirfd, name, err);
 }
 
+/* An empty file system of another size, or of options that are no more. */
+static int sweep_empty(struct gc *g, int dirfd, const char *name, size_t stem, struct qbx_err *err)
+{
+	return begins(name, EXT4_PREFIX) ? sweep(g, dirfd, name, stem, err) : 0;
+}
+
 /* What a box that was killed has written. */
 static int sweep_written(struct gc *g, int dirfd, const char *name, size_t stem,
 			 struct qbx_err *err)
@@ -270,6 +287,7 @@ static int collect(struct gc *g, struct qbx_err *err)
 	snprintf(leases, sizeof(leases), "%s/leases", g->cache.dir);
 	snprintf(written, sizeof(written), "%s/writable", cfg->state_dir);
 	snprintf(exports, sizeof(exports), "%s/" BESIDE_NOTES, cfg->state_dir);
+	need_size(g, cfg->writable_mib);
 	if (each(g, leases, ".tmp", sweep_half, err) < 0 ||
 	    each(g, leases, ".json", read_lease, err) < 0 ||
 	    each(g, cfg->run_dir, "", read_box, err) < 0 ||
@@ -277,7 +295,8 @@ static int collect(struct gc *g, struct qbx_err *err)
 	    each(g, g->cache.dir, ".vmdk", read_disk, err) < 0)
 		return -1;
 	if (each(g, g->cache.dir, ".vmdk", sweep, err) < 0 ||
-	    each(g, g->cache.dir, ".erofs", sweep, err) < 0)
+	    each(g, g->cache.dir, ".erofs", sweep, err) < 0 ||
+	    each(g, g->cache.dir, ".img", sweep_empty, err) < 0)
 		return -1;
 	return each(g, written, ".ext4", sweep_written, err) < 0
 		       ? -1

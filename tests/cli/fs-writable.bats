@@ -174,6 +174,27 @@ stand_in() {
 	for i in 1 2 3 4 5 6 7 8; do cmp "$T/state/layers/ext4-1-96.img" "$T/state/writable/n$i--demo.ext4"; done
 }
 
+@test "gc removes the empty file systems of sizes that nobody has, and of other options" {
+	cache=$T/state/layers
+	for mib in 64 80 96; do
+		box "\"writable_mib\":$mib,\"namespace\":\"n$mib\"" | fs prepare > "$T/doc$mib"
+		fs release < "$T/doc$mib" > /dev/null
+	done
+	cp "$cache/ext4-1-64.img" "$cache/ext4-0-64.img"
+	touch "$cache/other.img"
+	mkdir -p "$T/run/n80--demo" "$T/run/begins"
+	cp "$T/doc80" "$T/run/n80--demo/box.json"
+	[ "$(fs gc --dry-run | sort | xargs)" = 'ext4-0-64.img ext4-1-96.img' ]
+	[ -e "$cache/ext4-1-96.img" ]
+	[ "$(fs gc | sort | xargs)" = 'ext4-0-64.img ext4-1-96.img' ]
+	[ "$(ls "$cache")" = $'ext4-1-64.img\next4-1-80.img\nleases\nlock\nother.img' ]
+	# the box has gone, and the configuration is another
+	rm -r "$T/run/n80--demo"
+	[ "$(QEMUBOX_WRITABLE_MIB=128 fs gc | sort | xargs)" = 'ext4-1-64.img ext4-1-80.img' ]
+	box | fs prepare > /dev/null
+	e2fsck -fn "$own"
+}
+
 @test "it can be in the guest's memory, by configuration or document" {
 	[ "$(box '"writable":"tmpfs"' | of '[.fs.disks[].serial, .fs.mounts[1]]')" = \
 		'["root",{"type":"tmpfs","source":"tmpfs","target":"rw","options":["mode=0755"]}]' ]

@@ -140,6 +140,11 @@ struct upper;
 int rootfs_overlay(const struct rootfs *r, const struct upper *u, struct layers *l,
 		   struct qbx_err *err) _must_check_;
 
+/* options.c */
+
+/** rootfs_check_options() - is each option of a mount understood? Return: 0, or -1 with @err. */
+int rootfs_check_options(const struct rootfs_mount *m, struct qbx_err *err) _must_check_;
+
 /* upper.c */
 
 /* Where what is written would be: in a directory, in an image, or nobody has said. */

@@ -65,7 +65,7 @@ int rootfs_read(const struct box *box, struct rootfs *r, struct qbx_err *err)
 		return err_sys(err, ENOMEM, "rootfs");
 	json_array_foreach (r->mounts, i, j) {
 		r->n = i + 1;
-		if (read_mount(j, &r->v[i], err) < 0)
+		if (read_mount(j, &r->v[i], err) < 0 || rootfs_check_options(&r->v[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -241,23 +241,6 @@ static int add_list(struct list *k, const char *text, struct qbx_err *err)
 	return 0;
 }
 
-/* What would make the tree another one, if it were passed over. */
-static int check_option(const char *option, struct qbx_err *err)
-{
-	struct template_mkdir m;
-	int r = template_mkdir(option, &m, err);
-
-	if (r < 0)
-		return err_wrap(err, "rootfs");
-	if (!strncmp(option, "uidmap=", 7) || !strncmp(option, "gidmap=", 7)) {
-		err_code(err, EX_DATAERR, "rootfs: option \"%.80s\": owners are not mapped",
-			 option);
-		return err_hint(err,
-				"the guest has a kernel of its own: leave user namespaces out");
-	}
-	return 0;
-}
-
 static int check_unused(const struct list *k, struct qbx_err *err)
 {
 	for (size_t i = 0; i + 1 < k->r->n; i++)
@@ -272,12 +255,9 @@ static int check_unused(const struct list *k, struct qbx_err *err)
 /* Top first. */
 static int read_overlay(struct list *k, const struct rootfs_mount *m, struct qbx_err *err)
 {
-	for (const char **o = m->options; *o; o++) {
-		if (check_option(*o, err) < 0)
-			return -1;
+	for (const char **o = m->options; *o; o++)
 		if (!strncmp(*o, "lowerdir=", 9) && add_list(k, *o + 9, err) < 0)
 			return -1;
-	}
 	return 0;
 }
 

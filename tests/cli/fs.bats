@@ -224,6 +224,45 @@ mounts() {
 	refused 69 'No such file'
 }
 
+@test "an option that is not understood is not passed over" {
+	erofs_image "$T/0.erofs"
+	overlay='format/mkdir/overlay overlay lowerdir={{_mount_0_}}'
+	# those of containerd's snapshotters, and of people
+	run -0 fs prepare < <(mounts "erofs $T/0.erofs ro loop noatime dax=never context=u:r:t:s" \
+		"$overlay index=off xino=auto volatile metacopy=off nodev")
+	run -0 fs prepare --dry-run < <(mounts "overlay overlay lowerdir=$T/root index=off")
+	rm -r "$T/state"
+
+	# option OPTION STATUS WORDS: of the layer
+	option() {
+		run --separate-stderr fs prepare < <(mounts "erofs $T/0.erofs ro $1" "$overlay")
+		refused 65 "option \"$1\"$2"
+	}
+	for verity in "=$T/0.erofs.dmverity" .roothash=00ff .device-name=x .hash-offset=4096 =on; do
+		option "X-containerd.dmverity$verity" \
+			': layers are not checked by dm-verity (set dmverity_mode = "off" for containerd'"'s erofs snapshotter)"
+	done
+	option X-containerd.other=1 ' of a mount of type "erofs" is not understood (have the snapshotter'
+	option fsoffset=4096 ' of a mount of type "erofs" is not understood'
+	option noacl ' of a mount of type "erofs" is not understood'
+	option loops ' of a mount of type "erofs" is not understood'
+	option lowerdir=/x ' of a mount of type "erofs" is not understood'
+
+	run --separate-stderr fs prepare < <(mounts "erofs $T/0.erofs X-containerd.dmverity=/x")
+	refused 65 'option "X-containerd.dmverity=/x": layers are not'
+	run --separate-stderr fs inspect < <(mounts "erofs $T/0.erofs X-containerd.dmverity=/x")
+	refused 65 'option "X-containerd.dmverity=/x": layers are not'
+	run --separate-stderr fs prepare < <(mounts "erofs $T/0.erofs" "$overlay datadir+=/x")
+	refused 65 'option "datadir+=/x" of a mount of type "overlay" is not understood'
+	run --separate-stderr fs prepare < <(mounts "overlay overlay lowerdir=$T/root userxattr")
+	refused 65 "option \"userxattr\": overlayfs's marks are read from trusted.overlay only (have"
+	run --separate-stderr fs prepare < <(mounts "bind $T/root rbind idmap")
+	refused 65 'option "idmap" of a mount of type "bind" is not understood'
+	run --separate-stderr fs prepare < <(mounts "mkfs/ext4 $T/rw.img X-containerd.mkfs.size=67108864 rw loop" \
+		"erofs $T/0.erofs ro loop" "$overlay")
+	refused 65 'option "X-containerd.mkfs.size=67108864": no file system is made for containerd (set no default_size'
+}
+
 @test "merged metadata that names its layers" {
 	for i in 0 1 2; do erofs_image "$T/$i.erofs"; done
 	cp "$T/0.erofs" "$T/meta.erofs"

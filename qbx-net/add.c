@@ -3,9 +3,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cni.h"
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
 #include "log.h"
 #include "net.h"
+#include "netns.h"
+#include "networks.h"
+#include "resolv.h"
+#include "result.h"
 #include "size.h"
+#include "step.h"
 
 /* One box on its way to its networks. */
 struct add {

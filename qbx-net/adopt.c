@@ -4,8 +4,13 @@
  *
  * Whoever filled it gives back what is in it. Ours are the TAPs and the redirections, no more.
  */
+#include "join.h"
+#include "lease.h"
+#include "link.h"
 #include "log.h"
-#include "net.h"
+#include "netns.h"
+#include "networks.h"
+#include "result.h"
 
 static int adopt_one(const struct join *j, struct nl_sock *sock, struct rtnl_link *nic,
 		     json_t *links, struct qbx_err *err)

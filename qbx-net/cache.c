@@ -10,14 +10,18 @@
  * As libcni does it, an entry is not written beside and renamed: its readers pass over what does not
  * parse, but would take a temporary file for one more.
  */
+#include "cache.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
+#include "conf.h"
 #include "io.h"
 #include "json.h"
-#include "net.h"
+#include "networks.h"
+#include "step.h"
 
 #define KIND "cniCacheV1"
 

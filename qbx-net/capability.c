@@ -10,7 +10,8 @@
 #include <string.h>
 
 #include "address.h"
-#include "net.h"
+#include "conf.h"
+#include "networks.h"
 
 #define LIST_MAX 32 /* entries of one list, but for port mappings */
 #define PORTS_MAX 128

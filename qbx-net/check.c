@@ -3,7 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cni.h"
+#include "conf.h"
+#include "inspect.h"
+#include "join.h"
+#include "lease.h"
+#include "link.h"
 #include "net.h"
+#include "netns.h"
+#include "networks.h"
 
 /* The plugins' own view. 0.3 had no CHECK; a network may forbid it. */
 static void check_plugins(const struct join *j, size_t i, json_t *found)

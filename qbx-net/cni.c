@@ -5,14 +5,20 @@
  * Source of the protocol: "Execution Protocol" and "Deriving execution configuration from plugin
  * configuration" in the CNI specification.
  */
+#include "cni.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "conf.h"
 #include "json.h"
+#include "lease.h"
 #include "log.h"
-#include "net.h"
+#include "networks.h"
 #include "proc.h"
+#include "result.h"
+#include "step.h"
 
 #define PLUGIN_OUTPUT_MAX (256u << 10)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conf.c - find a CNI network configuration and check it */
+#include "conf.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +10,6 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
-#include "net.h"
 
 #define CONF_FILE_MAX (1u << 20)
 #define CONF_PLUGINS_MAX 32

@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "net.h"
+#include "conf.h"
+#include "result.h"
 
 static void delete_keys(const json_t *array, const char *const *keys)
 {

@@ -2,8 +2,15 @@
 /* del.c - qbx-net del: give everything back */
 #include <string.h>
 
+#include "cache.h"
+#include "cni.h"
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
 #include "log.h"
 #include "net.h"
+#include "netns.h"
+#include "networks.h"
 
 /* The networks of a document that qbx-net has been at, each of the name that it had. */
 static int recall_networks(const json_t *doc, struct lease *l, struct qbx_err *err)

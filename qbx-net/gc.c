@@ -12,8 +12,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache.h"
+#include "cni.h"
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
 #include "log.h"
 #include "net.h"
+#include "netns.h"
 
 struct gc {
 	struct cli *cli;

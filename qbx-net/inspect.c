@@ -5,6 +5,8 @@
  * What is found is told, and nothing is changed. Where the chain made the TAP itself, only that is ours
  * to look at: what became of the addresses beside it is that plugin's own affair.
  */
+#include "inspect.h"
+
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
@@ -15,7 +17,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "net.h"
+#include "link.h"
+#include "networks.h"
+#include "result.h"
 
 static void cleanup_cachep(struct nl_cache **c)
 {

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* join.c - one network of a box: its CNI chain, and a TAP for the VM */
+#include "join.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "cache.h"
+#include "cni.h"
+#include "conf.h"
+#include "lease.h"
+#include "link.h"
 #include "log.h"
-#include "net.h"
+#include "netns.h"
+#include "networks.h"
+#include "result.h"
 
 #define PHASE_MAX 128 /* bytes of a phase's name */
 

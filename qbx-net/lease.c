@@ -5,17 +5,21 @@
  * A lease is one JSON object on a line. While it grows, each step appends it once more, as another file
  * takes ten times as long: the last whole one counts.
  */
+#include "lease.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "conf.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
-#include "net.h"
+#include "networks.h"
 #include "size.h"
+#include "step.h"
 
 #define LEASE_VERSION 2
 #define LEASE_OLD 1 /* of one network, with the TAP tap0; still undone */

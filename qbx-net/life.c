@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 
 #include "json.h"
-#include "net.h"
+#include "lease.h"
+#include "netns.h"
 
 const char *life_name(enum life life)
 {

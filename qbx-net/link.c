@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link.c - the little that is done to interfaces, by route netlink */
+#include "link.h"
+
 #include <errno.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 #include <netlink/addr.h>
 #include <netlink/errno.h>
 #include <string.h>
-
-#include "net.h"
 
 struct rtnl_link *link_get(struct nl_sock *sock, const char *name, struct qbx_err *err)
 {

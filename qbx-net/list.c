@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lease.h"
 #include "net.h"
 
 int leases_each(const struct config *cfg, leases_fn *fn, void *arg, struct qbx_err *err)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* netns.c - network namespaces: make, enter for a moment, remove */
+#include "netns.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -12,7 +14,9 @@
 #include <sys/vfs.h>
 
 #include "io.h"
-#include "net.h"
+#include "lease.h"
+#include "link.h"
+#include "step.h"
 
 #define OWN_NETNS "/proc/thread-self/ns/net"
 #define MOUNTS_MAX 16 /* on top of each other at one path; more is not of our making */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* networks.c - what a document says of the networks to join; no system calls */
+#include "networks.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
-#include "net.h"
+#include "conf.h"
+#include "lease.h"
 
 #define ARGS_MAX 64
 #define ARG_MAX_BYTES 1024 /* of one value */

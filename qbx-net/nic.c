@@ -18,8 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link.h"
 #include "log.h"
-#include "net.h"
+#include "networks.h"
 
 #define TEXT_MAX 64 /* of an address with its prefix */
 

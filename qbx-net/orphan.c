@@ -18,8 +18,8 @@
 #include <sys/syscall.h>
 
 #include "io.h"
+#include "lease.h"
 #include "log.h"
-#include "net.h"
 
 #define ROUNDS_MAX 50 /* while one is ended another may be started */
 #define END_MS 5000   /* for the kernel to end one */

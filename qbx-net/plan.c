@@ -3,7 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "net.h"
+#include "cni.h"
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
+#include "networks.h"
 
 /* @text in single quotes, so that a shell takes it for one word. */
 static void print_quoted(const char *text)

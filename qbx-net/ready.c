@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cni.h"
+#include "conf.h"
 #include "net.h"
+#include "networks.h"
 
 /* STATUS came with 1.1.0; of an older network only the plugins' being there can be said. */
 static int ask_plugin(const struct conf *conf, size_t i, const char *bin_dir, int timeout_ms,

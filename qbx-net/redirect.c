@@ -24,7 +24,8 @@
 #include <netlink/route/tc.h>
 #include <string.h>
 
-#include "net.h"
+#include "link.h"
+#include "step.h"
 
 #define INGRESS_HANDLE TC_HANDLE(0xffffu, 0)
 

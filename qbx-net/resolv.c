@@ -5,14 +5,16 @@
  * Source of the format: resolv.conf(5). Where all that the host's file names is a stub on the host
  * itself, systemd-resolved(8) keeps what that asks in a file of its own.
  */
+#include "resolv.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "io.h"
 #include "log.h"
-#include "net.h"
 
 #define FILE_MAX (64u << 10)
 #define NAMESERVERS_MAX 8

@@ -6,12 +6,15 @@
  * differ in keys that do not matter here. Keys that are not known are passed over, as the
  * specification grows; values that are known must be what they should be, and few.
  */
+#include "result.h"
+
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "address.h"
-#include "net.h"
 
 #define ADDRESSES_MAX 32
 #define ROUTES_MAX 128

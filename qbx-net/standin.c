@@ -11,8 +11,13 @@
 #include <netlink/route/addr.h>
 #include <stdint.h>
 
+#include "conf.h"
+#include "lease.h"
+#include "link.h"
 #include "log.h"
-#include "net.h"
+#include "netns.h"
+#include "networks.h"
+#include "result.h"
 
 static int add_address(struct nl_sock *sock, struct rtnl_link *link, const char *cidr)
 {

@@ -3,7 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conf.h"
+#include "lease.h"
 #include "net.h"
+#include "netns.h"
+#include "networks.h"
 
 static json_t *networks(const struct lease *l)
 {

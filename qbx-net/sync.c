@@ -13,8 +13,17 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
+#include "link.h"
 #include "log.h"
 #include "net.h"
+#include "netns.h"
+#include "networks.h"
+#include "resolv.h"
+#include "result.h"
+#include "step.h"
 
 #define NICS_MAX 16u /* of a namespace, ours and others' */
 

@@ -12,8 +12,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "link.h"
 #include "log.h"
-#include "net.h"
+#include "netns.h"
+#include "result.h"
+#include "step.h"
 
 #define INSIDE_MAX 16
 

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
 #include "log.h"
-#include "net.h"
 
 static bool anybody_on(const struct config *cfg, const char *network)
 {

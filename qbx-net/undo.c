@@ -3,8 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache.h"
+#include "cni.h"
+#include "conf.h"
+#include "join.h"
+#include "lease.h"
+#include "link.h"
 #include "log.h"
-#include "net.h"
+#include "netns.h"
+#include "networks.h"
 
 struct failures {
 	struct qbx_err first;

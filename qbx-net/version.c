@@ -7,7 +7,8 @@
  */
 #include <string.h>
 
-#include "net.h"
+#include "cni.h"
+#include "conf.h"
 
 /* The versions that a plugin lists, as a set. */
 static unsigned supported(const json_t *answer)

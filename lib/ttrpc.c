@@ -9,78 +9,29 @@
  * frames, written when the socket takes them; a peer that lets it grow past OUT_MAX is cut off, as is
  * one that breaks the framing.
  *
- * A struct ttrpc_call is a request of the peer that waits for its answer. It is on conn->calls, and
- * outlives the connection: it then answers into nothing. A struct pending is a request of ours that
- * waits for the peer; it never outlives the connection.
+ * What frames mean is for ttrpc-server.c, of requests of the peer, and ttrpc-client.c, of ours.
  *
- * Handlers may free the connection they run on. Everything between enter() and leave() therefore
- * looks at conn->dead, and the memory goes in leave().
+ * Handlers may free the connection they run on. Everything between ttrpc_enter() and ttrpc_leave()
+ * therefore looks at conn->dead, and the memory goes in ttrpc_leave().
  */
 #include "ttrpc.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "io.h"
 #include "stream.h"
-#include "ttrpc.pb-c.h"
+#include "ttrpc-conn.h"
 
 #define OUT_MAX (16u << 20) /* bytes queued for a peer that does not read */
-#define CALLS_MAX 4096u	    /* requests of one peer that wait for an answer */
 
 struct frame {
 	struct frame *next;
 	size_t len, sent;
 	uint8_t data[];
-};
-
-struct ttrpc_call {
-	struct ttrpc_conn *conn; /* NULL once it has gone */
-	struct ttrpc_call *prev, *next;
-	uint32_t stream;
-};
-
-struct pending {
-	struct ttrpc_conn *conn;
-	struct pending *next;
-	uint32_t stream;
-	const ProtobufCMessageDescriptor *reply;
-	ttrpc_done_fn *done;
-	void *arg;
-	struct watch *timer;
-	enum ttrpc_code early; /* failed before it was sent: told from the loop */
-};
-
-struct ttrpc_conn {
-	struct loop *loop;
-	int fd;
-	struct watch *watch;
-	const struct ttrpc_method *methods;
-	void *method_arg;
-	ttrpc_closed_fn *closed;
-	void *closed_arg;
-
-	uint8_t *in;
-	size_t in_len, in_size;
-	size_t skip; /* bytes of an oversized frame still to be thrown away */
-	uint32_t last_stream;
-	struct ttrpc_call *calls;
-	unsigned ncalls;
-
-	struct frame *out, **out_tail;
-	size_t out_len;
-	loop_fn *flushed;
-	void *flushed_arg;
-
-	uint32_t next_stream;
-	struct pending *pending;
-
-	int depth; /* enter() without leave() */
-	int dead;
-	bool held;
 };
 
 /* ---- the frame header ---- */
@@ -107,12 +58,12 @@ void ttrpc_header_encode(uint8_t buf[TTRPC_HEADER_LEN], const struct ttrpc_heade
 
 /* ---- the life of a connection ---- */
 
-static void enter(struct ttrpc_conn *c)
+void ttrpc_enter(struct ttrpc_conn *c)
 {
 	c->depth++;
 }
 
-static void leave(struct ttrpc_conn *c)
+void ttrpc_leave(struct ttrpc_conn *c)
 {
 	if (--c->depth > 0 || !c->dead)
 		return;
@@ -126,21 +77,7 @@ static void leave(struct ttrpc_conn *c)
 	free(c);
 }
 
-static void finish_pending(struct pending *p, enum ttrpc_code code, const ProtobufCMessage *reply,
-			   const char *message)
-{
-	struct pending **at = &p->conn->pending;
-
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	loop_remove(p->timer);
-	if (p->done)
-		p->done(p->arg, code, reply, message);
-	free(p);
-}
-
-/* Close the socket and settle what waits; the memory stays until leave(). */
+/* Close the socket and settle what waits; the memory stays until ttrpc_leave(). */
 static void shut(struct ttrpc_conn *c, enum ttrpc_code code, const char *why)
 {
 	if (c->dead)
@@ -148,10 +85,8 @@ static void shut(struct ttrpc_conn *c, enum ttrpc_code code, const char *why)
 	c->dead = 1;
 	loop_remove(c->watch);
 	close(c->fd);
-	for (struct ttrpc_call *call = c->calls; call; call = call->next)
-		call->conn = NULL;
-	while (c->pending)
-		finish_pending(c->pending, code, NULL, why);
+	ttrpc_server_forget(c);
+	ttrpc_client_fail(c, code, why);
 	if (c->flushed)
 		c->flushed(c->flushed_arg);
 }
@@ -169,9 +104,9 @@ void ttrpc_free(struct ttrpc_conn *conn)
 {
 	if (!conn)
 		return;
-	enter(conn);
+	ttrpc_enter(conn);
 	shut(conn, TTRPC_CANCELLED, "the connection was closed");
-	leave(conn);
+	ttrpc_leave(conn);
 }
 
 /* ---- output ---- */
@@ -229,7 +164,7 @@ void ttrpc_hold(struct ttrpc_conn *conn, bool hold)
 }
 
 /* Queue one message. Return: 0, or -1 if it is too large or memory is short. */
-static int queue(struct ttrpc_conn *c, uint8_t type, uint32_t stream, const ProtobufCMessage *m)
+int ttrpc_queue(struct ttrpc_conn *c, uint8_t type, uint32_t stream, const ProtobufCMessage *m)
 {
 	size_t len = protobuf_c_message_get_packed_size(m);
 	struct ttrpc_header h = { .len = (uint32_t)len, .stream = stream, .type = type };
@@ -251,276 +186,14 @@ static int queue(struct ttrpc_conn *c, uint8_t type, uint32_t stream, const Prot
 	return 0;
 }
 
-static void push(struct ttrpc_conn *c)
+void ttrpc_push(struct ttrpc_conn *c)
 {
-	enter(c);
+	ttrpc_enter(c);
 	if (!c->dead && c->out_len > OUT_MAX)
 		lose(c, "the peer does not read");
 	else if (!c->dead)
 		flush(c);
-	leave(c);
-}
-
-/* ---- server ---- */
-
-static void respond(struct ttrpc_conn *c, uint32_t stream, enum ttrpc_code code,
-		    const char *message, const ProtobufCMessage *reply)
-{
-	Qemubox__Ttrpc__Response r = QEMUBOX__TTRPC__RESPONSE__INIT;
-	Qemubox__Ttrpc__Status st = QEMUBOX__TTRPC__STATUS__INIT;
-	_cleanup_free_ uint8_t *payload = NULL;
-
-	if (reply) {
-		r.payload.len = protobuf_c_message_get_packed_size(reply);
-		payload = malloc(r.payload.len + 1);
-		if (!payload) {
-			code = TTRPC_RESOURCE_EXHAUSTED;
-			message = "out of memory";
-			r.payload.len = 0;
-		} else {
-			protobuf_c_message_pack(reply, payload);
-			r.payload.data = payload;
-		}
-	}
-	if (code != TTRPC_OK) {
-		st.code = (int32_t)code;
-		st.message = (char *)message;
-		r.status = &st;
-	}
-	if (queue(c, TTRPC_TYPE_RESPONSE, stream, &r.base) < 0 && reply) {
-		respond(c, stream, TTRPC_RESOURCE_EXHAUSTED, "the reply is too large", NULL);
-		return;
-	}
-	push(c);
-}
-
-static void call_free(struct ttrpc_call *call)
-{
-	if (call->conn) {
-		if (call->prev)
-			call->prev->next = call->next;
-		else
-			call->conn->calls = call->next;
-		if (call->next)
-			call->next->prev = call->prev;
-		call->conn->ncalls--;
-	}
-	free(call);
-}
-
-struct ttrpc_conn *ttrpc_call_conn(const struct ttrpc_call *call)
-{
-	return call->conn;
-}
-
-void ttrpc_reply(struct ttrpc_call *call, const ProtobufCMessage *reply)
-{
-	struct ttrpc_conn *c = call->conn;
-	uint32_t stream = call->stream;
-
-	call_free(call);
-	if (c)
-		respond(c, stream, TTRPC_OK, NULL, reply);
-}
-
-void ttrpc_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *fmt, ...)
-{
-	struct ttrpc_conn *c = call->conn;
-	uint32_t stream = call->stream;
-	char message[1200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
-	call_free(call);
-	if (c)
-		respond(c, stream, code, message, NULL);
-}
-
-void ttrpc_fail_err(struct ttrpc_call *call, const struct qbx_err *err)
-{
-	if (err->hint[0])
-		ttrpc_fail(call, ttrpc_code_of(err), "%s (%s)", err->msg, err->hint);
-	else
-		ttrpc_fail(call, ttrpc_code_of(err), "%s", err->msg);
-}
-
-enum ttrpc_code ttrpc_code_of(const struct qbx_err *err)
-{
-	switch (err->sys) {
-	case ENOENT:
-	case ESRCH:
-		return TTRPC_NOT_FOUND;
-	case EEXIST:
-		return TTRPC_ALREADY_EXISTS;
-	case EINVAL:
-		return TTRPC_INVALID_ARGUMENT;
-	case ETIMEDOUT:
-		return TTRPC_DEADLINE_EXCEEDED;
-	case EPERM:
-	case EACCES:
-		return TTRPC_PERMISSION_DENIED;
-	default:
-		break;
-	}
-	switch (err->code) {
-	case EX_USAGE:
-	case EX_DATAERR:
-		return TTRPC_INVALID_ARGUMENT;
-	case EX_NOPERM:
-		return TTRPC_PERMISSION_DENIED;
-	case EX_CONFIG:
-		return TTRPC_FAILED_PRECONDITION;
-	default:
-		return TTRPC_UNKNOWN;
-	}
-}
-
-static const struct ttrpc_method *find_method(const struct ttrpc_conn *c, const char *service,
-					      const char *name)
-{
-	for (const struct ttrpc_method *m = c->methods; m && m->service; m++)
-		if (!strcmp(m->service, service) && !strcmp(m->name, name))
-			return m;
-	return NULL;
-}
-
-static void serve(struct ttrpc_conn *c, uint32_t stream, const Qemubox__Ttrpc__Request *r)
-{
-	const struct ttrpc_method *m = find_method(c, r->service, r->method);
-	ProtobufCMessage *request;
-	struct ttrpc_call *call;
-	char text[200];
-
-	if (!m) {
-		snprintf(text, sizeof(text), "%.80s/%.80s is not implemented", r->service,
-			 r->method);
-		respond(c, stream, TTRPC_UNIMPLEMENTED, err_clean(text), NULL);
-		return;
-	}
-	request = protobuf_c_message_unpack(m->request, NULL, r->payload.len, r->payload.data);
-	if (!request) {
-		respond(c, stream, TTRPC_INVALID_ARGUMENT, "the request does not parse", NULL);
-		return;
-	}
-	call = c->ncalls < CALLS_MAX ? calloc(1, sizeof(*call)) : NULL;
-	if (!call) {
-		respond(c, stream, TTRPC_RESOURCE_EXHAUSTED, "too many calls at once", NULL);
-	} else {
-		call->conn = c;
-		call->stream = stream;
-		call->next = c->calls;
-		if (call->next)
-			call->next->prev = call;
-		c->calls = call;
-		c->ncalls++;
-		m->handle(call, request, c->method_arg);
-	}
-	protobuf_c_message_free_unpacked(request, NULL);
-}
-
-static void on_request(struct ttrpc_conn *c, const struct ttrpc_header *h, const uint8_t *data)
-{
-	Qemubox__Ttrpc__Request *r;
-
-	if (h->stream % 2 == 0 || h->stream <= c->last_stream) {
-		respond(c, h->stream, TTRPC_INVALID_ARGUMENT, "stream ids must be odd and rise",
-			NULL);
-		return;
-	}
-	c->last_stream = h->stream;
-	r = qemubox__ttrpc__request__unpack(NULL, h->len, data);
-	if (!r) {
-		respond(c, h->stream, TTRPC_INVALID_ARGUMENT, "the request does not parse", NULL);
-		return;
-	}
-	serve(c, h->stream, r);
-	qemubox__ttrpc__request__free_unpacked(r, NULL);
-}
-
-/* ---- client ---- */
-
-static void on_timeout(void *arg)
-{
-	struct pending *p = arg;
-	struct ttrpc_conn *c = p->conn;
-	enum ttrpc_code code = p->early ? p->early : TTRPC_DEADLINE_EXCEEDED;
-
-	p->timer = NULL;
-	enter(c);
-	finish_pending(p, code, NULL,
-		       p->early ? "the request could not be sent" : "no answer in time");
-	leave(c);
-}
-
-void ttrpc_request(struct ttrpc_conn *conn, const char *service, const char *method,
-		   const ProtobufCMessage *request, unsigned timeout_ms,
-		   const ProtobufCMessageDescriptor *reply, ttrpc_done_fn *done, void *arg)
-{
-	Qemubox__Ttrpc__Request r = QEMUBOX__TTRPC__REQUEST__INIT;
-	struct pending *p = calloc(1, sizeof(*p));
-	_cleanup_free_ uint8_t *payload = NULL;
-	struct qbx_err err = { 0 };
-
-	r.service = (char *)service;
-	r.method = (char *)method;
-	r.timeout_nano = (int64_t)timeout_ms * 1000000;
-	r.payload.len = protobuf_c_message_get_packed_size(request);
-	payload = malloc(r.payload.len + 1);
-	if (!p || !payload)
-		BUG("out of memory for a request"); /* there is no way to tell the caller later */
-	protobuf_c_message_pack(request, payload);
-	r.payload.data = payload;
-
-	p->conn = conn;
-	p->stream = conn->next_stream;
-	conn->next_stream += 2;
-	p->reply = reply;
-	p->done = done;
-	p->arg = arg;
-	p->next = conn->pending;
-	conn->pending = p;
-	if (conn->dead || queue(conn, TTRPC_TYPE_REQUEST, p->stream, &r.base) < 0)
-		p->early = conn->dead ? TTRPC_UNAVAILABLE : TTRPC_RESOURCE_EXHAUSTED;
-	if (p->early || timeout_ms) {
-		p->timer =
-			loop_add_timer(conn->loop, p->early ? 0 : timeout_ms, on_timeout, p, &err);
-		if (!p->timer)
-			BUG(err.msg);
-	}
-	/* Written from the loop, so that no callback can run before the caller has its bearings. */
-	if (!p->early)
-		loop_set_events(conn->watch, EPOLLIN | EPOLLOUT);
-}
-
-static void on_response(struct ttrpc_conn *c, const struct ttrpc_header *h, const uint8_t *data)
-{
-	struct pending *p = c->pending;
-	Qemubox__Ttrpc__Response *r;
-
-	while (p && p->stream != h->stream)
-		p = p->next;
-	if (!p)
-		return; /* its deadline has passed */
-	r = qemubox__ttrpc__response__unpack(NULL, h->len, data);
-	if (!r) {
-		finish_pending(p, TTRPC_INTERNAL, NULL, "the response does not parse");
-		return;
-	}
-	if (r->status && r->status->code != TTRPC_OK) {
-		finish_pending(p, (enum ttrpc_code)r->status->code, NULL,
-			       err_clean(r->status->message));
-	} else {
-		ProtobufCMessage *m =
-			protobuf_c_message_unpack(p->reply, NULL, r->payload.len, r->payload.data);
-
-		finish_pending(p, m ? TTRPC_OK : TTRPC_INTERNAL, m,
-			       m ? "" : "the reply does not parse");
-		if (m)
-			protobuf_c_message_free_unpacked(m, NULL);
-	}
-	qemubox__ttrpc__response__free_unpacked(r, NULL);
+	ttrpc_leave(c);
 }
 
 /* ---- input ---- */
@@ -528,9 +201,9 @@ static void on_response(struct ttrpc_conn *c, const struct ttrpc_header *h, cons
 static void on_frame(struct ttrpc_conn *c, const struct ttrpc_header *h, const uint8_t *data)
 {
 	if (h->type == TTRPC_TYPE_REQUEST)
-		on_request(c, h, data);
+		ttrpc_server_take(c, h, data);
 	else if (h->type == TTRPC_TYPE_RESPONSE)
-		on_response(c, h, data);
+		ttrpc_client_take(c, h, data);
 	/* Data frames belong to streaming calls, which nobody here offers or makes. */
 }
 
@@ -542,7 +215,8 @@ static void oversized(struct ttrpc_conn *c, const struct ttrpc_header *h)
 		return;
 	if (h->stream > c->last_stream)
 		c->last_stream = h->stream;
-	respond(c, h->stream, TTRPC_RESOURCE_EXHAUSTED, "a message may have at most 4 MiB", NULL);
+	ttrpc_respond(c, h->stream, TTRPC_RESOURCE_EXHAUSTED, "a message may have at most 4 MiB",
+		      NULL);
 }
 
 /* Take whole frames off the input buffer. */
@@ -620,12 +294,12 @@ static void on_ready(void *arg, uint32_t events)
 {
 	struct ttrpc_conn *c = arg;
 
-	enter(c);
+	ttrpc_enter(c);
 	if (events & EPOLLOUT)
 		flush(c);
 	if (!c->dead && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		receive(c);
-	leave(c);
+	ttrpc_leave(c);
 }
 
 struct ttrpc_conn *ttrpc_new(struct loop *loop, int fd, const struct ttrpc_method *methods,

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/xattr.h>
 
+#include "child.h"
 #include "fs.h"
 #include "io.h"
 #include "proc.h"
@@ -25,119 +26,25 @@
 #define PLAIN_LABEL "layer"
 #define OPAQUE_LABEL "opaque layer"
 #define OUTPUT_PATH "/proc/self/fd/3"
-#define STDERR_MAX 65536u /* bytes of a child's complaints that are kept */
-#define HINT_VERSION "erofs-utils 1.8 or later is needed"
 #define HINT_DAMAGED "remove that file: it is made again when it is wanted"
-
-/* A child whose standard error is a file in memory that cannot grow. */
-struct child {
-	const char *name;
-	int pidfd, errfd;
-};
-
-static void child_free(struct child *c)
-{
-	if (c->pidfd >= 0)
-		close(c->pidfd);
-	if (c->errfd >= 0)
-		close(c->errfd);
-}
-
-/* A full pipe for complaints could stop a child for good; a file takes them without a reader. */
-static int errors_file(struct qbx_err *err)
-{
-	_cleanup_close_ int fd = memfd_create("stderr", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0 || ftruncate(fd, STDERR_MAX) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) < 0)
-		return err_sys(err, errno, "keep a child's messages");
-	return take_fd(&fd);
-}
-
-/* @in, @out: descriptors for standard input and, as @out_as, output; -1 for none. */
-static int start(struct child *c, const char *const argv[], int in, int out, int out_as,
-		 struct qbx_err *err)
-{
-	struct proc_fd fds[3];
-	struct proc_spec spec = { .argv = argv, .fds = fds, .netns = -1, .die_with_us = 1 };
-	int pidfd;
-	pid_t pid;
-
-	c->name = argv[0];
-	c->errfd = errors_file(err);
-	if (c->errfd < 0)
-		return -1;
-	fds[spec.nfds++] = (struct proc_fd){ c->errfd, 2 };
-	if (in >= 0)
-		fds[spec.nfds++] = (struct proc_fd){ in, 0 };
-	if (out >= 0)
-		fds[spec.nfds++] = (struct proc_fd){ out, out_as };
-	if (proc_spawn(&spec, &pid, &pidfd, err) < 0)
-		return -1;
-	c->pidfd = pidfd;
-	return 0;
-}
-
-/*
- * The first line of @text that is marked as an error, or else that says anything; without the mark,
- * and with bytes that might not be UTF-8 replaced.
- */
-static const char *complaint(const struct child *c, char *text, size_t size)
-{
-	static const char mark[] = "<E> erofs: ";
-	ssize_t n = pread(c->errfd, text, size - 1, 0);
-	char *line, *rest;
-
-	text[n > 0 ? n : 0] = '\0';
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p > '~')
-			*p = '?';
-	rest = strstr(text, mark);
-	rest = rest ? rest + strlen(mark) : text;
-	while ((line = strsep(&rest, "\n"))) {
-		line += strspn(line, " \t");
-		if (*err_clean(line))
-			return line;
-	}
-	return "it says nothing";
-}
-
-/* Turn a child's end into an error. */
-static int failed(const struct child *c, int status, const char *what, struct qbx_err *err)
-{
-	char text[4096];
-	const char *line = complaint(c, text, sizeof(text));
-
-	if (status > 128)
-		return err_code(err, EX_UNAVAILABLE, "%s: %s was killed by signal %d", what,
-				c->name, status - 128);
-	if (strstr(line, "No space left on device")) {
-		err_sys(err, ENOSPC, "%s: %s", what, c->name);
-		return err_hint(err, "make room, or set QEMUBOX_STATE_DIR");
-	}
-	if (strstr(line, "unrecognized option") || strstr(line, "unexpected argument")) {
-		err_code(err, EX_UNAVAILABLE, "%s: %s is too old: %.300s", what, c->name, line);
-		return err_hint(err, HINT_VERSION);
-	}
-	return err_code(err, EX_DATAERR, "%s: %s failed: %.300s", what, c->name, line);
-}
 
 static int start_mkfs(struct child *c, const char *const argv[], int in, int out,
 		      struct qbx_err *err)
 {
-	if (start(c, argv, in, out, OUTPUT_FD, err) == 0)
+	if (child_start(c, argv, in, out, OUTPUT_FD, err) == 0)
 		return 0;
-	return err->sys == ENOENT ? err_hint(err, HINT_VERSION) : -1;
+	return err->sys == ENOENT ? err_hint(err, CHILD_HINT_VERSION) : -1;
 }
 
 static int run(const char *const argv[], int in, int out, const char *what, struct qbx_err *err)
 {
-	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
+	_cleanup_(child_free) struct child mkfs = CHILD_NONE;
 	int status;
 
 	if (start_mkfs(&mkfs, argv, in, out, err) < 0)
 		return -1;
 	status = proc_reap(mkfs.pidfd);
-	return status ? failed(&mkfs, status, what, err) : 0;
+	return status ? child_failed(&mkfs, status, what, err) : 0;
 }
 
 /* A UUID that follows from a digest, marked as one of vendor's choice (RFC 9562, version 8). */
@@ -170,7 +77,7 @@ static const char *const *unpacker(enum packing packing)
 static int unpack(const struct source *s, int to, struct qbx_err *err)
 {
 	const char *const *argv = unpacker(s->packing);
-	_cleanup_(child_free) struct child child = { .pidfd = -1, .errfd = -1 };
+	_cleanup_(child_free) struct child child = CHILD_NONE;
 	_cleanup_close_ int r = -1, w = -1;
 	int p[2], fed, status;
 
@@ -180,7 +87,7 @@ static int unpack(const struct source *s, int to, struct qbx_err *err)
 		return err_sys(err, errno, "make a pipe");
 	r = p[0];
 	w = p[1];
-	if (start(&child, argv, r, to, STDOUT_FILENO, err) < 0)
+	if (child_start(&child, argv, r, to, STDOUT_FILENO, err) < 0)
 		return -1;
 	close(take_fd(&r)); /* only the child holds this end now, so that we see it go */
 	fed = source_feed(s, w, err);
@@ -189,14 +96,14 @@ static int unpack(const struct source *s, int to, struct qbx_err *err)
 	/* Wrong bytes explain a bad archive. */
 	if (fed < 0)
 		return -1;
-	return status ? failed(&child, status, s->what, err) : 0;
+	return status ? child_failed(&child, status, s->what, err) : 0;
 }
 
 /* mkfs.erofs on what mend_feed() writes. */
 static int make_mended(const struct tar_job *job, const struct mend *m, int out,
 		       struct qbx_err *err)
 {
-	_cleanup_(child_free) struct child mkfs = { .pidfd = -1, .errfd = -1 };
+	_cleanup_(child_free) struct child mkfs = CHILD_NONE;
 	_cleanup_close_ int r = -1, w = -1;
 	int p[2], fed, status;
 
@@ -212,7 +119,7 @@ static int make_mended(const struct tar_job *job, const struct mend *m, int out,
 	status = proc_reap(mkfs.pidfd);
 	if (fed < 0)
 		return -1;
-	return status ? failed(&mkfs, status, job->source->what, err) : 0;
+	return status ? child_failed(&mkfs, status, job->source->what, err) : 0;
 }
 
 static int build_mended(struct tar_job *job, struct mend *m, int tar, int out, struct qbx_err *err)

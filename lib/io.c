@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -179,6 +180,22 @@ int io_remove_tree(int dirfd, const char *name, struct qbx_err *err)
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "remove %s", name);
 	return remove_entry(dirfd, st.st_dev, name, err);
+}
+
+int io_open_locked(int dirfd, const char *path, int flags, int how)
+{
+	for (;;) {
+		_cleanup_close_ int fd =
+			openat(dirfd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+		struct stat held, now;
+
+		if (fd < 0 || flock(fd, how) < 0 || fstat(fd, &held) < 0)
+			return -1;
+		/* Whoever held it may have removed it; if another is there by now, wait for that. */
+		if (fstatat(dirfd, path, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    now.st_ino == held.st_ino && now.st_dev == held.st_dev)
+			return take_fd(&fd);
+	}
 }
 
 int io_set_nonblock(int fd, int on)

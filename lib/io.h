@@ -44,6 +44,14 @@ int io_mkdirs(const char *path, mode_t mode, struct qbx_err *err) _must_check_;
  */
 int io_remove_tree(int dirfd, const char *name, struct qbx_err *err) _must_check_;
 
+/**
+ * io_open_locked() - open a file that whoever holds its lock removes, and have the lock
+ * @flags: O_CREAT to make it, with mode 0600
+ * @how: LOCK_EX, or LOCK_EX | LOCK_NB not to wait
+ * Return: descriptor, or -1 with errno: EWOULDBLOCK if another has the lock.
+ */
+int io_open_locked(int dirfd, const char *path, int flags, int how) _must_check_;
+
 /** io_set_nonblock() - set or clear O_NONBLOCK. Return: 0, or -1 with errno set. */
 int io_set_nonblock(int fd, int on);
 

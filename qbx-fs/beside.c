@@ -23,23 +23,6 @@ static const char *name_of(const struct beside *b)
 
 /* ---- the note ---- */
 
-/* A file and its lock. Return: descriptor, or -1 with errno: EWOULDBLOCK if another has the lock. */
-static int open_locked(int dirfd, const char *path, int flags)
-{
-	for (;;) {
-		_cleanup_close_ int fd =
-			openat(dirfd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
-		struct stat held, now;
-
-		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &held) < 0)
-			return -1;
-		/* Whoever had it may have removed it. */
-		if (fstatat(dirfd, path, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    now.st_ino == held.st_ino && now.st_dev == held.st_dev)
-			return take_fd(&fd);
-	}
-}
-
 static int busy(const char *path, struct qbx_err *err)
 {
 	err_sys(err, EBUSY, "%s", path);
@@ -52,7 +35,7 @@ static int take_note(struct beside *b, const struct config *cfg, const char *key
 {
 	if (snprintf(b->note, PATH_MAX, "%s/" BESIDE_NOTES "/%s", cfg->state_dir, key) >= PATH_MAX)
 		return err_sys(err, ENAMETOOLONG, "note of an export");
-	b->note_fd = open_locked(AT_FDCWD, b->note, flags);
+	b->note_fd = io_open_locked(AT_FDCWD, b->note, flags, LOCK_EX | LOCK_NB);
 	if (b->note_fd >= 0)
 		return 1;
 	return errno == EWOULDBLOCK || (errno == ENOENT && !flags)
@@ -123,7 +106,7 @@ static int remove_dir(const struct beside *b, struct qbx_err *err)
 static int clear_dir(struct beside *b, bool dry_run, struct qbx_err *err)
 {
 	b->dir = openat(b->parent, name_of(b), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	b->mark = b->dir < 0 ? -1 : open_locked(b->dir, MARK, 0);
+	b->mark = b->dir < 0 ? -1 : io_open_locked(b->dir, MARK, 0, LOCK_EX | LOCK_NB);
 	if (b->mark >= 0)
 		return dry_run || remove_dir(b, err) == 0 ? 1 : -1;
 	if (b->dir >= 0 && errno == EWOULDBLOCK)
@@ -186,7 +169,8 @@ static int make_dir(struct beside *b, struct qbx_err *err)
 	}
 	step("directory", b->path);
 	b->dir = openat(b->parent, name_of(b), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	b->mark = b->dir < 0 ? -1 : open_locked(b->dir, MARK, O_CREAT | O_EXCL);
+	b->mark =
+		b->dir < 0 ? -1 : io_open_locked(b->dir, MARK, O_CREAT | O_EXCL, LOCK_EX | LOCK_NB);
 	if (b->mark < 0) {
 		err_sys(err, errno, "mark %s", b->path);
 		unlinkat(b->parent, name_of(b), AT_REMOVEDIR);

@@ -328,24 +328,13 @@ static int make_dirs(const struct config *cfg, char dir[PATH_MAX], struct qbx_er
 /* Return: 1, or 0 if it is taken and @how says not to wait, or -1 with @err. */
 static int take_file(struct lease_lock *lock, int how, struct qbx_err *err)
 {
-	for (;;) {
-		_cleanup_close_ int fd =
-			open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-		struct stat held, now;
-
-		if (fd < 0 || flock(fd, how) < 0 || fstat(fd, &held) < 0) {
-			if (fd >= 0 && errno == EWOULDBLOCK)
-				return 0;
-			err_sys(err, errno, "take lock %s", lock->path);
-			return err_hint(err, STATE_HINT);
-		}
-		/* Whoever held it has removed the file; if another is there by now, wait for it. */
-		if (stat(lock->path, &now) < 0 || held.st_ino != now.st_ino ||
-		    held.st_dev != now.st_dev)
-			continue;
-		lock->fd = take_fd(&fd);
+	lock->fd = io_open_locked(AT_FDCWD, lock->path, O_CREAT, how);
+	if (lock->fd >= 0)
 		return 1;
-	}
+	if (errno == EWOULDBLOCK)
+		return 0;
+	err_sys(err, errno, "take lock %s", lock->path);
+	return err_hint(err, STATE_HINT);
 }
 
 static int take_lock(const struct config *cfg, const char *key, struct lease_lock *lock, int how,

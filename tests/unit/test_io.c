@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "io.h"
@@ -87,12 +88,41 @@ static void a_tree_goes_but_nothing_behind_a_link(void **state)
 	assert_int_equal(io_remove_tree(d, "tree", &err), 0); /* absent is success */
 }
 
+static void one_has_a_lock_and_may_remove_its_file(void **state)
+{
+	const int how = LOCK_EX | LOCK_NB;
+	_cleanup_close_ int d = open_dir(), first = -1, second = -1;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(io_open_locked(d, "lock", 0, how), -1);
+	assert_int_equal(errno, ENOENT);
+	first = io_open_locked(d, "lock", O_CREAT, how);
+	assert_true(first >= 0);
+	assert_int_equal(io_open_locked(d, "lock", O_CREAT, how), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	/* Whoever comes now has another file. */
+	assert_int_equal(unlinkat(d, "lock", 0), 0);
+	second = io_open_locked(d, "lock", O_CREAT, how);
+	assert_true(second >= 0);
+	assert_int_equal(fstat(first, &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(fstat(second, &st), 0);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(symlinkat("lock", d, "link"), 0);
+	assert_int_equal(io_open_locked(d, "link", O_CREAT, how), -1);
+	assert_int_equal(errno, ELOOP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_file_is_replaced_in_one_step, setup, teardown),
 		cmocka_unit_test_setup_teardown(reading_stops_at_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_tree_goes_but_nothing_behind_a_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_has_a_lock_and_may_remove_its_file, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,44 +8,17 @@
 #include "qbx-shim/helper.c"
 #include "qbx-shim/job.c"
 
-static char dir[64];
-static struct loop *loop;
-static struct jobs all;
+#include "jobs.h"
+
 static json_t *got;
 static struct qbx_err failure;
 static int calls, descriptor;
 static const char *option;
 
-static void on_signal(void *arg, const struct signalfd_siginfo *info)
-{
-	(void)info;
-	jobs_reap(arg);
-}
-
 static int set_up(void **state)
 {
-	struct qbx_err err = { 0 };
-	sigset_t set;
-
-	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/test_shim_helper.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
 	setenv("PATH", "/usr/bin:/bin", 1);
-	loop = loop_new(&err);
-	all = (struct jobs){ .loop = loop };
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	return loop && loop_add_signals(loop, &set, on_signal, &all, &err) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	struct qbx_err err = { 0 };
-
-	(void)state;
-	loop_free(loop);
-	return io_remove_tree(AT_FDCWD, dir, &err);
+	return jobs_set_up(state);
 }
 
 static void done(void *arg, json_t *doc, const struct qbx_err *err)
@@ -76,10 +49,10 @@ static void run_script(const char *script, unsigned timeout_ms)
 	got = NULL;
 	memset(&failure, 0, sizeof(failure));
 	/* An absolute program is looked for beside this one, and then taken as it is. */
-	assert_int_equal(helper_run(&all, &spec, doc, done, NULL, &err), 0);
+	assert_int_equal(helper_run(&jobs, &spec, doc, done, NULL, &err), 0);
 	assert_int_equal(loop_run(loop, &err), 0);
 	assert_int_equal(calls, 1);
-	assert_null(all.first);
+	assert_null(jobs.first);
 }
 
 static void a_document_comes_back(void **state)
@@ -167,10 +140,10 @@ static void missing_program(void **state)
 	struct qbx_err err = { 0 };
 
 	(void)state;
-	assert_int_equal(helper_run(&all, &spec, doc, done, NULL, &err), -1);
+	assert_int_equal(helper_run(&jobs, &spec, doc, done, NULL, &err), -1);
 	assert_int_equal(err.sys, ENOENT);
 	assert_string_equal(err.stage, "no-such-helper");
-	assert_null(all.first);
+	assert_null(jobs.first);
 }
 
 /* What a helper leaves behind becomes our child, and how it ended is known, whoever asks when. */
@@ -186,17 +159,17 @@ static void the_end_of_what_it_left_is_known(void **state)
 	pid = (pid_t)json_integer_value(json_object_get(got, "pid"));
 	json_decref(got);
 	assert_true(pid > 1);
-	assert_int_equal(jobs_status(&all, pid), -1);
+	assert_int_equal(jobs_status(&jobs, pid), -1);
 	kill(pid, SIGSEGV);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	assert_int_equal(jobs_status(&all, pid), 128 + SIGSEGV);
+	assert_int_equal(jobs_status(&jobs, pid), 128 + SIGSEGV);
 	/* collected by then, with others after it */
 	pid = fork();
 	if (pid == 0)
 		_exit(5);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	jobs_reap(&all);
-	assert_int_equal(jobs_status(&all, pid), 5);
+	jobs_reap(&jobs);
+	assert_int_equal(jobs_status(&jobs, pid), 5);
 }
 
 /* A descriptor, if it is given one, and the option that says so. */
@@ -219,17 +192,17 @@ static void a_descriptor_is_handed_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_document_comes_back, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(an_error_object, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(other_ends, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(output_is_bounded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(time_is_bounded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(its_own_end_counts, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(input_need_not_be_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(missing_program, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_document_comes_back, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(an_error_object, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(other_ends, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(output_is_bounded, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(time_is_bounded, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(its_own_end_counts, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(input_need_not_be_read, set_up, jobs_tear_down),
+		cmocka_unit_test_setup_teardown(missing_program, set_up, jobs_tear_down),
 		cmocka_unit_test_setup_teardown(the_end_of_what_it_left_is_known, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_descriptor_is_handed_on, set_up, tear_down),
+						jobs_tear_down),
+		cmocka_unit_test_setup_teardown(a_descriptor_is_handed_on, set_up, jobs_tear_down),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

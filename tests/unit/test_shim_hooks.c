@@ -6,43 +6,16 @@
 #include "qbx-shim/hooks.c"
 #include "qbx-shim/job.c"
 
-static char dir[64];
-static struct loop *loop;
-static struct jobs jobs;
+#include "jobs.h"
+
 static struct hooks hooks;
 static struct qbx_err failure;
 static int calls;
 
-static void on_signal(void *arg, const struct signalfd_siginfo *info)
-{
-	(void)info;
-	jobs_reap(arg);
-}
-
-static int set_up(void **state)
-{
-	struct qbx_err err = { 0 };
-	sigset_t set;
-
-	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/test_shim_hooks.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	loop = loop_new(&err);
-	jobs = (struct jobs){ .loop = loop };
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	return loop && loop_add_signals(loop, &set, on_signal, &jobs, &err) ? 0 : -1;
-}
-
 static int tear_down(void **state)
 {
-	struct qbx_err err = { 0 };
-
-	(void)state;
 	hooks_free(&hooks);
-	loop_free(loop);
-	return io_remove_tree(AT_FDCWD, dir, &err);
+	return jobs_tear_down(state);
 }
 
 /* ---- what there is ---- */
@@ -350,7 +323,7 @@ static void there_may_be_no_time_left(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, jobs_set_up, tear_down)
 
 int main(void)
 {

@@ -9,6 +9,23 @@
 
 #include "serve_shim.h"
 
+/* A container that runs, and a Wait for it. */
+static void runs(struct answer *w)
+{
+	struct answer a;
+
+	assert_int_equal(create(&a), TTRPC_OK);
+	assert_int_equal(start(), TTRPC_OK);
+	ask_wait(w, V2);
+}
+
+static void ends(struct answer *w, unsigned status)
+{
+	finish(w);
+	assert_int_equal(waited(w), status);
+	assert_int_equal(delete_task(), TTRPC_OK);
+}
+
 static void a_life(void **state)
 {
 	struct answer a, w2, w3;
@@ -44,14 +61,12 @@ static void a_life(void **state)
 static void output_reaches_its_reader(void **state)
 {
 	char text[16] = "";
-	struct answer a, w;
+	struct answer w;
 	int out;
 
 	(void)state;
 	out = open(path_of("out"), O_RDONLY | O_NONBLOCK);
-	assert_int_equal(create(&a), TTRPC_OK);
-	assert_int_equal(start(), TTRPC_OK);
-	ask_wait(&w, V2);
+	runs(&w);
 	guest_says(1, "hello");
 	guest_says(1, "");
 	guest_exit(0);
@@ -122,64 +137,48 @@ static void undo_may_fail_and_be_repeated(void **state)
 
 static void a_lost_vm_is_an_exit(void **state)
 {
-	struct answer a, w;
+	struct answer w;
 
 	(void)state;
-	assert_int_equal(create(&a), TTRPC_OK);
-	assert_int_equal(start(), TTRPC_OK);
-	ask_wait(&w, V2);
+	runs(&w);
 	serve_ms(50);
 	kill(atoi(get("vmpid")), SIGKILL);
-	finish(&w);
-	assert_int_equal(waited(&w), 137);
-	assert_int_equal(delete_task(), TTRPC_OK);
+	ends(&w, 137);
 }
 
 static void a_lost_guest_is_an_exit(void **state)
 {
-	struct answer a, w;
+	struct answer w;
 
 	(void)state;
-	assert_int_equal(create(&a), TTRPC_OK);
-	assert_int_equal(start(), TTRPC_OK);
-	ask_wait(&w, V2);
+	runs(&w);
 	serve_ms(50);
 	ttrpc_free(take_ptr(guest.control));
-	finish(&w);
-	assert_int_equal(waited(&w), 137);
-	assert_int_equal(delete_task(), TTRPC_OK);
+	ends(&w, 137);
 }
 
 static void kill_needs_no_guest(void **state)
 {
-	struct answer a, w;
+	struct answer w;
 
 	(void)state;
 	guest.mute = true;
-	assert_int_equal(create(&a), TTRPC_OK);
-	assert_int_equal(start(), TTRPC_OK);
-	ask_wait(&w, V2);
+	runs(&w);
 	assert_int_equal(kill_task(SIGKILL), TTRPC_OK);
-	finish(&w);
-	assert_int_equal(waited(&w), 137);
-	assert_int_equal(delete_task(), TTRPC_OK);
+	ends(&w, 137);
 }
 
 static void signals_reach_the_guest(void **state)
 {
-	struct answer a, w;
+	struct answer w;
 
 	(void)state;
-	assert_int_equal(create(&a), TTRPC_OK);
-	assert_int_equal(start(), TTRPC_OK);
-	ask_wait(&w, V2);
+	runs(&w);
 	serve_ms(50);
 	assert_int_equal(kill_task(15), TTRPC_OK);
 	assert_int_equal(guest.killed_by, 15);
 	guest_says(1, "");
-	finish(&w);
-	assert_int_equal(waited(&w), 143);
-	assert_int_equal(delete_task(), TTRPC_OK);
+	ends(&w, 143);
 }
 
 /* A specification in which each kind of hook of the host is a script. */
@@ -247,9 +246,7 @@ static void a_poststart_hook_that_fails_ends_it(void **state)
 	serve_ms(50);
 	assert_int_equal(guest.killed_by, 9);
 	guest_says(1, "");
-	finish(&w);
-	assert_int_equal(waited(&w), 137);
-	assert_int_equal(delete_task(), TTRPC_OK);
+	ends(&w, 137);
 	serve_ms(50);
 	assert_string_equal(topics, "/tasks/create /tasks/exit /tasks/delete ");
 }

@@ -13,6 +13,7 @@
 #define CREATE_MS 150000u
 #define START_MS 150000u
 #define UPDATE_MS 150000u
+#define PAUSE_MS 90000u /* what was written goes to the disk then */
 #define SHORT_MS 5000u
 
 /* ---- mounts of the document as messages ---- */
@@ -208,7 +209,7 @@ void task_pause(struct ttrpc_conn *guest, const char *id, ttrpc_done_fn *done, v
 	Qemubox__Task__PauseRequest r = QEMUBOX__TASK__PAUSE_REQUEST__INIT;
 
 	r.id = (char *)id;
-	ttrpc_request(guest, GUEST_TASK_SERVICE, "Pause", &r.base, SHORT_MS,
+	ttrpc_request(guest, GUEST_TASK_SERVICE, "Pause", &r.base, PAUSE_MS,
 		      &qemubox__task__empty__descriptor, done, arg);
 }
 

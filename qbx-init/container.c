@@ -17,6 +17,7 @@
 #include "oom.h"
 #include "pause.h"
 #include "rootfs.h"
+#include "seal.h"
 #include "terminal.h"
 
 struct container *container_find(const struct vm *vm, const char *id)
@@ -52,6 +53,7 @@ static void discard(struct container *c)
 		at = &(*at)->next;
 	*at = c->next;
 	exec_free_all(c);
+	seal_end(c);
 	oom_forget(c);
 	process_free(&c->init);
 	snprintf(state, sizeof(state), CRUN_ROOT "/%s", c->id);
@@ -60,6 +62,7 @@ static void discard(struct container *c)
 		log_error("container %s: %s", c->id, err.msg);
 	if (c->cgroup[0])
 		cgroup_prune(c->cgroup);
+	free(c->written);
 	free(c->bundle);
 	free(c);
 }
@@ -144,13 +147,13 @@ static void on_init_ended(void *arg)
 	struct container *c = arg;
 	struct qbx_err err = { 0 };
 
+	pause_ended(c);
 	/*
 	 * Without a pid namespace of its own, what it started would live on and hold its streams.
 	 */
 	if (cgroup_kill(c->cgroup, &err) < 0)
 		log_warn("container %s: %s", c->id, err.msg);
 	oom_look(c);
-	pause_ended(c);
 	if (c->state == CONTAINER_DELETING)
 		run_delete(c);
 	else if (c->state != CONTAINER_STARTING) /* which settle() looks after */
@@ -324,6 +327,8 @@ static int prepare(struct container *c, const Qemubox__Task__CreateRequest *r, s
 		rc = files_take(c->id, c->dir, err);
 	if (rc == 0)
 		rc = rootfs_mount(c->dir, r->rootfs, r->n_rootfs, err);
+	if (rc == 0)
+		rc = seal_note(c, r->rootfs, r->n_rootfs, err);
 	if (rc == 0)
 		rc = write_spec(c, r, err);
 	if (rc == 0)

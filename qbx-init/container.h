@@ -48,6 +48,8 @@ struct container {
 	bool forgetting;	 /* while DELETING: crun is at it */
 	struct exec *execs;	 /* exec.c */
 	struct pausing *pausing; /* pause.c */
+	char *written;		 /* seal.c: where a disk to write to is mounted, below dir */
+	struct seal *seal;	 /* seal.c */
 	struct container_oom oom;
 };
 

@@ -41,6 +41,7 @@ struct vm {
 	struct container *containers; /* container.c */
 	struct exec *exec_queue;      /* exec.c: those that are to be started, in turn */
 	unsigned nstarting;	      /* exec.c: that crun is working for */
+	unsigned sealing;	      /* seal.c: processes that freeze */
 	struct ttrpc_call *shutdown;  /* shutdown.c: the call that waits for the answer */
 	struct ttrpc_conn *last_conn; /* the power goes when it closes */
 	struct watch *brake;	      /* brake.c: lets containers go when the host has forgotten */

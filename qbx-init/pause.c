@@ -2,6 +2,10 @@
 /*
  * pause.c - Task.Pause and Task.Resume
  *
+ * The processes stand still first, then what they write to: see seal.h. Resume is the same
+ * backwards. A file system that cannot be frozen, or not in time, does not keep the container
+ * from being paused.
+ *
  * By cgroup.freeze of the container's cgroup; cgroup.events says when all in it stand still, and again
  * when they do not. See the kernel's admin-guide/cgroup-v2.rst. A crun that is putting an exec into the
  * cgroup would be caught as well, with its call: it is waited for.
@@ -16,8 +20,10 @@
 #include "exec.h"
 #include "field.h"
 #include "log.h"
+#include "seal.h"
 
 #define PAUSE_MS 3000u
+#define SEAL_MS 60000u
 
 /* Of a container on its way; the call that waits is the container's. */
 struct pausing {
@@ -79,6 +85,47 @@ static void give_up(struct container *c, const struct qbx_err *why)
 	finish(c, why);
 }
 
+/* ---- what it writes to ---- */
+
+/* One that comes too late for the answer is as good. */
+static void on_sealed(void *arg, const struct qbx_err *err)
+{
+	struct container *c = arg;
+
+	if (err && err->sys != ECANCELED)
+		log_warn("%s", err->msg);
+	if (c->pausing)
+		finish(c, NULL);
+}
+
+static void on_seal_late(void *arg)
+{
+	struct container *c = arg;
+
+	c->pausing->timer = NULL;
+	log_warn("container %s is paused, but what it writes to does not stand still yet", c->id);
+	finish(c, NULL);
+}
+
+static void seal(struct container *c)
+{
+	struct pausing *p = c->pausing;
+	struct qbx_err err = { 0 };
+	int rc = -1;
+
+	loop_remove(take_ptr(p->watch));
+	loop_remove(p->timer);
+	p->timer = loop_add_timer(c->vm->loop, SEAL_MS, on_seal_late, c, &err);
+	if (p->timer)
+		rc = seal_begin(c, on_sealed, c, &err);
+	if (rc < 0)
+		log_warn("%s", err.msg);
+	if (rc != 0)
+		finish(c, NULL);
+}
+
+/* ---- its processes ---- */
+
 static void look(struct container *c)
 {
 	struct qbx_err err = { 0 };
@@ -90,7 +137,11 @@ static void look(struct container *c)
 	if (n < 0 || field_number(text, "frozen", "", &frozen) < 0) {
 		err_sys(&err, n < 0 ? errno : EPROTO, "read cgroup.events of container %s", c->id);
 		give_up(c, &err);
-	} else if (!frozen == (c->state == CONTAINER_RESUMING)) {
+	} else if (!frozen != (c->state == CONTAINER_RESUMING)) {
+		return;
+	} else if (frozen) {
+		seal(c);
+	} else {
 		finish(c, NULL);
 	}
 }
@@ -136,6 +187,7 @@ static void begin(struct container *c, enum container_state state, struct ttrpc_
 	struct pausing *p = calloc(1, sizeof(*p));
 	struct qbx_err err = { 0 };
 
+	seal_end(c);
 	if (!p) {
 		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
@@ -179,8 +231,8 @@ void pause_ended(struct container *c)
 {
 	struct qbx_err err = { 0 };
 
-	if (!c->pausing)
-		return;
 	err_code(&err, EX_CONFIG, "container %s has ended", c->id);
-	finish(c, &err);
+	if (c->pausing)
+		finish(c, &err);
+	seal_end(c);
 }

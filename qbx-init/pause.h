@@ -12,7 +12,7 @@ void container_resume(struct container *c, struct ttrpc_call *call);
 /** pause_go_on() - an exec of it has been started, or not: a pause may have waited for that */
 void pause_go_on(struct container *c);
 
-/** pause_ended() - it has ended: so has its pause */
+/** pause_ended() - it has ended: so has its pause, and what it wrote to goes on */
 void pause_ended(struct container *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include "container.h"
 #include "guest.pb-c.h"
 #include "log.h"
+#include "seal.h"
 
 #define KILL_MS 3000u
 #define LINGER_MS 1000u
@@ -49,7 +50,7 @@ static void on_unkillable(void *arg)
 
 void shutdown_check(struct vm *vm)
 {
-	if (!vm->shutdown)
+	if (!vm->shutdown || vm->sealing > 0)
 		return;
 	for (const struct container *c = vm->containers; c; c = c->next)
 		if (c->init.pid && !c->init.ended)
@@ -75,6 +76,8 @@ void shutdown_handle(struct ttrpc_call *call, const ProtobufCMessage *request, v
 	}
 	vm->going_down = true;
 	vm->shutdown = call;
+	for (struct container *c = vm->containers; c; c = c->next)
+		seal_end(c);
 	kill(-1, SIGKILL);
 	if (!loop_add_timer(vm->loop, KILL_MS, on_unkillable, vm, &err))
 		log_warn("%s", err.msg);

@@ -15,6 +15,7 @@
 #include "network.h"
 #include "oom.h"
 #include "pause.h"
+#include "seal.h"
 #include "stats.h"
 
 #define SIGNAL_MAX 64u
@@ -206,7 +207,7 @@ static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void
 {
 	const Qemubox__Task__KillRequest *r = (const Qemubox__Task__KillRequest *)request;
 	const struct process *p = find_process(arg, call, r->id, r->exec_id);
-	const struct container *c = p ? container_find(arg, r->id) : NULL;
+	struct container *c = p ? container_find(arg, r->id) : NULL;
 	const struct exec *e = c ? exec_find(c, r->exec_id) : NULL;
 	struct qbx_err err = { 0 };
 	int rc;
@@ -226,6 +227,8 @@ static void kill_(struct ttrpc_call *call, const ProtobufCMessage *request, void
 			   c->id);
 		return;
 	}
+	if (r->signal == SIGKILL)
+		seal_end(c);
 	/* Not yet reaped, so the pid is still that process. */
 	rc = r->all && !r->exec_id[0] ? signal_all(c, (int)r->signal, &err)
 				      : kill(p->pid, (int)r->signal);

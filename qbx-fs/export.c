@@ -6,13 +6,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "beside.h"
 #include "fs.h"
 #include "io.h"
+#include "quiet.h"
 #include "tree.h"
 #include "writable.h"
 
@@ -58,15 +58,18 @@ static int take_record(const struct source_pipe *p, struct tree_record *r, struc
 	return tree_check(r, err);
 }
 
-static int write_tree(int pipe, int dirfd, uint64_t bytes_max, struct qbx_err *err)
+/* What has come by then is of one moment, or counts for nothing. */
+static int write_tree(const struct quiet *q, int pipe, int dirfd, struct qbx_err *err)
 {
 	const struct source_pipe p = { pipe, io_now_us() + EXPORT_MS * 1000ull };
-	struct tree_writer *w = tree_writer_new(dirfd, bytes_max, err);
+	struct tree_writer *w = tree_writer_new(dirfd, q->size, err);
 	static struct tree_record r;
 	int ret = w ? 1 : -1;
 
 	while (ret > 0) {
 		ret = take_record(&p, &r, err);
+		if (ret == 0)
+			ret = quiet_lasts(q, err);
 		if (ret == 0)
 			ret = tree_write(w, &r, err);
 		if (ret > 0)
@@ -77,7 +80,7 @@ static int write_tree(int pipe, int dirfd, uint64_t bytes_max, struct qbx_err *e
 }
 
 /* Have a reader send the tree, and write it. */
-static int copy_tree(int disk, int dirfd, uint64_t bytes_max, struct qbx_err *err)
+static int copy_tree(const struct quiet *q, int dirfd, struct qbx_err *err)
 {
 	_cleanup_close_ int r = -1, w = -1;
 	pid_t pid;
@@ -91,9 +94,9 @@ static int copy_tree(int disk, int dirfd, uint64_t bytes_max, struct qbx_err *er
 	if (pid < 0)
 		return err_sys(err, errno, "start a reader");
 	if (pid == 0)
-		tree_reader(disk, w, bytes_max);
+		tree_reader(q->disk, w, q->size);
 	close(take_fd(&w));
-	ret = write_tree(r, dirfd, bytes_max, err);
+	ret = write_tree(q, r, dirfd, err);
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -101,14 +104,14 @@ static int copy_tree(int disk, int dirfd, uint64_t bytes_max, struct qbx_err *er
 }
 
 /* A new tree beside @to takes its place; what was there goes. */
-static int replace(const struct config *cfg, const char *key, int disk, uint64_t bytes_max,
-		   const char *to, struct qbx_err *err)
+static int replace(const struct config *cfg, const char *key, const struct quiet *q, const char *to,
+		   struct qbx_err *err)
 {
 	_cleanup_(beside_close) struct beside b = BESIDE_NONE;
 
 	if (beside_make(&b, cfg, key, to, err) < 0)
 		return -1;
-	if (copy_tree(disk, b.tree, bytes_max, err) == 0 && beside_swap(&b, to, err) == 0)
+	if (copy_tree(q, b.tree, err) == 0 && beside_swap(&b, to, err) == 0)
 		return beside_remove(&b, err);
 	beside_drop(&b);
 	return -1;
@@ -129,42 +132,11 @@ static char *target(const char *asked, const char *upper, struct qbx_err *err)
 	return to;
 }
 
-static int open_disk(const struct writable *w, struct stat *st, struct qbx_err *err)
-{
-	_cleanup_close_ int fd = -1;
-
-	if (!w->disk)
-		return err_code(err, EX_DATAERR, "what the container writes is on no disk");
-	fd = open(w->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, st) < 0)
-		return err_sys(err, errno, "open %s", w->path);
-	if (!S_ISREG(st->st_mode))
-		return err_code(err, EX_DATAERR, "%s: not a regular file", w->path);
-	return take_fd(&fd);
-}
-
-/* An open file of its own, as the reader's may live on for a moment when we are killed. */
-static int lock_disk(const struct writable *w, int disk, struct qbx_err *err)
-{
-	_cleanup_close_ int fd = -1;
-	char self[40];
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", disk);
-	fd = open(self, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return take_fd(&fd);
-	if (fd < 0 || errno != EWOULDBLOCK)
-		return err_sys(err, errno, "lock %s", w->path);
-	err_sys(err, EBUSY, "%s", w->path);
-	return err_hint(err, "another export of it runs");
-}
-
 static int export_box(struct cli *cli, const struct box *box, struct writable *w,
 		      struct qbx_err *err)
 {
 	_cleanup_free_ char *upper = NULL, *to = NULL;
-	_cleanup_close_ int disk = -1, lock = -1;
-	struct stat st = { 0 };
+	_cleanup_(quiet_close) struct quiet q = { .disk = -1, .lock = -1, .still = -1 };
 
 	if (writable_upper(box, &upper, err) < 0 ||
 	    writable_choose(w, &cli->cfg, box, false, err) < 0)
@@ -176,11 +148,9 @@ static int export_box(struct cli *cli, const struct box *box, struct writable *w
 		printf("copy what is in %s to %s\n", w->disk ? w->path : "memory", to);
 		return fflush(stdout) ? err_sys(err, errno, "write standard output") : 0;
 	}
-	disk = open_disk(w, &st, err);
-	lock = disk < 0 ? -1 : lock_disk(w, disk, err);
-	if (lock < 0)
+	if (quiet_open(&q, w, &cli->cfg, box, err) < 0)
 		return -1;
-	if (replace(&cli->cfg, box->key, disk, (uint64_t)st.st_size, to, err) < 0)
+	if (replace(&cli->cfg, box->key, &q, to, err) < 0)
 		return err_wrap(err, "export %s", w->path);
 	return cli_emit(box->doc, err);
 }

@@ -2,15 +2,18 @@
 /*
  * pause.c - Pause and Resume
  *
- * Pause: the guest freezes the container's processes and says what they use, then QEMU stops the VM,
- * which costs no processor any more. Resume: the VM goes on, its clock is put right, then the processes
- * go on. What fails half-way is undone.
+ * Pause: the guest freezes the container's processes and what they write to, and says what they
+ * use, then QEMU stops the VM, which costs no processor any more. From here on the disk can be
+ * read, which is written down, and if the container is to be committed it is exported. Resume:
+ * that ends, the VM goes on, its clock is put right, then the processes go on. What fails
+ * half-way is undone, but an export that failed is only logged.
  *
  * Where vhost-device-vsock carries the connections the VM is not stopped: see sandbox_may_halt().
  */
 #include "container.h"
 #include "log.h"
 #include "metrics.h"
+#include "still.h"
 #include "task.h"
 
 static const Qemubox__Task__Empty empty = QEMUBOX__TASK__EMPTY__INIT;
@@ -45,29 +48,60 @@ void pause_lost(struct container *c, const struct qbx_err *err)
 
 static void undo_freeze(struct container *c, enum ttrpc_code code, const char *message)
 {
+	struct qbx_err err = { 0 };
+
+	if (still_end(c->sandbox->dirfd, &err) < 0)
+		log_warn("task %s: %s", c->id, err.msg);
 	if (c->sandbox->control)
 		task_resume(c->sandbox->control, c->id, NULL, NULL);
 	metrics_forget(c);
 	fail(c, CONTAINER_STANDING, code, message);
 }
 
+/* Was it killed on the way? Then that has been undone. */
+static bool was_woken(struct container *c)
+{
+	if (!c->woken && !c->init.exited)
+		return false;
+	sandbox_go_on(c->sandbox, NULL, NULL);
+	undo_freeze(c, TTRPC_FAILED_PRECONDITION, "it was killed meanwhile");
+	return true;
+}
+
+static void on_still(void *arg)
+{
+	struct container *c = arg;
+
+	if (c->state == CONTAINER_DELETING && c->pausing)
+		ttrpc_fail(take_ptr(c->pausing), TTRPC_FAILED_PRECONDITION,
+			   "task %s: it was deleted meanwhile", c->id);
+	if (c->state != CONTAINER_PAUSING || was_woken(c))
+		return;
+	c->state = CONTAINER_PAUSED;
+	publish_paused(c);
+	ttrpc_reply(take_ptr(c->pausing), &empty.base);
+}
+
 static void on_halted(void *arg, json_t *ret, const struct qbx_err *err)
 {
 	struct container *c = arg;
+	struct qbx_err own = { 0 };
 
 	(void)ret;
 	if (c->state != CONTAINER_PAUSING)
 		return;
-	if (!err && (c->woken || c->init.exited)) {
-		sandbox_go_on(c->sandbox, NULL, NULL);
-		undo_freeze(c, TTRPC_FAILED_PRECONDITION, "it was killed meanwhile");
-	} else if (err) {
+	if (err) {
 		undo_freeze(c, TTRPC_UNAVAILABLE, err->msg);
-	} else {
-		c->state = CONTAINER_PAUSED;
-		publish_paused(c);
-		ttrpc_reply(take_ptr(c->pausing), &empty.base);
+		return;
 	}
+	if (was_woken(c))
+		return;
+	if (still_begin(c->sandbox->dirfd, &own) < 0)
+		log_warn("task %s: %s", c->id, own.msg);
+	if (sandbox_commits(c->sandbox))
+		sandbox_export(c->sandbox, on_still, c);
+	else
+		on_still(c);
 }
 
 static void on_measured(void *arg, enum ttrpc_code code, const ProtobufCMessage *reply,
@@ -157,9 +191,14 @@ static void on_going(void *arg, json_t *ret, const struct qbx_err *err)
 void container_resume(struct container *c, struct ttrpc_call *call)
 {
 	bool by_hand = c->state == CONTAINER_STANDING && c->sandbox->paused;
+	struct qbx_err err = { 0 };
 
 	if (c->state != CONTAINER_PAUSED && !by_hand) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION, "task %s is not paused", c->id);
+		return;
+	}
+	if (still_end(c->sandbox->dirfd, &err) < 0) {
+		ttrpc_fail_err(call, &err);
 		return;
 	}
 	c->frozen = !by_hand;

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "container.h"
+#include "log.h"
 #include "process.h"
+#include "still.h"
 #include "task.h"
 
 struct kill {
@@ -64,6 +66,7 @@ void process_kill(struct process *p, struct ttrpc_call *call, uint32_t signal, b
 {
 	struct container *c = p->container;
 	struct sandbox *s = c->sandbox;
+	struct qbx_err err = { 0 };
 	struct kill *k;
 
 	if (!may_be_killed(p, call))
@@ -85,7 +88,10 @@ void process_kill(struct process *p, struct ttrpc_call *call, uint32_t signal, b
 	*k = (struct kill){
 		.sandbox = s, .call = call, .signal = signal, .init = process_is_init(p)
 	};
-	c->woken = true;
+	/* What comes before the VM is stopped is to be answered before that. */
+	c->woken |= signal == SIGKILL || sandbox_may_halt(s);
+	if (signal == SIGKILL && still_end(s->dirfd, &err) < 0)
+		log_warn("task %s: %s", c->id, err.msg);
 	if (s->paused)
 		sandbox_go_on(s, NULL, NULL);
 	task_kill(s->control, c->id, p->exec_id, signal, all, on_killed, k);

@@ -8,10 +8,9 @@
 #include "json.h"
 #include "log.h"
 #include "sandbox.h"
+#include "still.h"
 
 static const struct helper_spec vm_stop = { "qbx-vm", "stop", NULL, 0, 30000, 0 };
-/* Longer than it gives itself. */
-static const struct helper_spec fs_export = { "qbx-fs", "export", NULL, 0, 660000, 0 };
 static const struct helper_spec fs_release = { "qbx-fs", "release", NULL, 0, 60000, 0 };
 /* As with "add": a chain of plugins is not interrupted half-way. */
 static const struct helper_spec net_del = { "qbx-net", "del", NULL, 0, 60000, 1 };
@@ -84,23 +83,12 @@ static void step_back(struct sandbox *s, const struct helper_spec *spec, helper_
 }
 
 /* The VM has gone, for good. */
-static void stopped(struct sandbox *s)
-{
-	s->state = SANDBOX_UNDOING;
-	s->ops->stopped(s->arg);
-}
-
-/* Nothing is to be undone again because of it: what was written is on its disk still. */
-static void on_exported(void *arg, json_t *doc, const struct qbx_err *err)
+static void stopped(void *arg)
 {
 	struct sandbox *s = arg;
 
-	(void)doc;
-	s->helpers--;
-	sandbox_time(s, "export", s->mark);
-	if (err)
-		log_error("%s: not committed: %s: %s", s->box.key, err->stage, err->msg);
-	stopped(s);
+	s->state = SANDBOX_UNDOING;
+	s->ops->stopped(s->arg);
 }
 
 static void on_stopped(void *arg, json_t *doc, const struct qbx_err *err)
@@ -109,12 +97,10 @@ static void on_stopped(void *arg, json_t *doc, const struct qbx_err *err)
 
 	(void)doc;
 	undone(s, "stop", err);
-	if (err || !s->committing) {
+	if (err || !s->committing)
 		stopped(s);
-		return;
-	}
-	s->mark = io_now_us();
-	step_back(s, &fs_export, on_exported);
+	else
+		sandbox_export(s, stopped, s);
 }
 
 void sandbox_undo(struct sandbox *s)
@@ -149,11 +135,14 @@ void sandbox_down_when_idle(struct sandbox *s)
 
 void sandbox_down(struct sandbox *s)
 {
+	struct qbx_err err = { 0 };
+
 	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_UNDOING)
 		return;
 	/* Once: a second try at undoing finds the guest gone, and what it wrote exported. */
-	s->committing =
-		s->state == SANDBOX_UP && json_is_true(json_object_get(s->box.doc, "commit"));
+	s->committing = s->state == SANDBOX_UP && sandbox_commits(s);
+	if (still_end(s->dirfd, &err) < 0) /* an export of it that runs is given up */
+		log_warn("%s: %s", s->box.key, err.msg);
 	s->state = SANDBOX_STOPPING; /* first: calls that fail now are no news */
 	sandbox_forget_vm(s);
 	memset(&s->undo_err, 0, sizeof(s->undo_err));

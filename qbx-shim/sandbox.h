@@ -84,6 +84,11 @@ struct sandbox {
 	struct console *console;	 /* while QEMU runs */
 	struct heartbeat *heartbeat;	 /* while UP */
 	struct sandbox_command halt, go; /* what waits for QEMU's answer */
+	struct {
+		loop_fn *done;
+		void *arg;
+		unsigned long long begun; /* io_now_us() */
+	} export;			  /* while it runs */
 
 	struct guest guest;
 	struct dial *dial;
@@ -159,6 +164,16 @@ void sandbox_free(struct sandbox *s);
 /** sandbox_time() - note in the document how long a phase took, from @since (io_now_us()) to now.
  */
 void sandbox_time(struct sandbox *s, const char *phase, unsigned long long since);
+
+/** sandbox_commits() - is what the container wrote to be exported? */
+bool sandbox_commits(const struct sandbox *s);
+
+/**
+ * sandbox_export() - have "qbx-fs export" run: the VM has gone, or what it writes to stands still
+ * sandbox_down() waits for its end. That it fails is logged.
+ * @done: called once, perhaps before this returns
+ */
+void sandbox_export(struct sandbox *s, loop_fn *done, void *arg);
 
 typedef void sandbox_done_fn(void *arg, const struct qbx_err *err);
 

@@ -97,7 +97,7 @@ static int lock_disk(int fd, const char *path, struct qbx_err *err)
 	if (errno != EAGAIN && errno != EACCES)
 		return err_sys(err, errno, "lock disk %s", path);
 	err_sys(err, EBUSY, "disk %s", path);
-	return err_hint(err, "another VM writes to it");
+	return err_hint(err, "another VM writes to it, or qbx-fs export reads it");
 }
 
 /* A file in memory that holds @text; QEMU wants it opened the way it will be used. */

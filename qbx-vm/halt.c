@@ -18,6 +18,7 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
+#include "still.h"
 #include "ttrpc.h"
 #include "vm.h"
 
@@ -262,7 +263,7 @@ int halt_box(const struct config *cfg, const struct box *box, struct qbx_err *er
 	if (dirfd < 0 && err->sys != ENOENT)
 		return -1;
 	err_forget(err);
-	if (halt_find(box, dirfd, &found, err) < 0)
+	if ((dirfd >= 0 && still_end(dirfd, err) < 0) || halt_find(box, dirfd, &found, err) < 0)
 		return -1;
 	/* guest_open() wants to be told where the VM is, also when the caller does not know. */
 	doc = json_copy(box->doc);

@@ -215,3 +215,71 @@ refused() {
 	cmp "$up/file" "$to/file"
 	[ ! -e "$to.new" ]
 }
+
+# lock CODE: lock the byte that qbx-vm locks for a VM, as it does, by an open file's own lock; then do that
+lock() {
+	perl -e 'use Fcntl; my $l = pack("s s x4 q q l x4", F_WRLCK, 0, 0, 1, 0); open(F, "+<", $ARGV[0]) or die;
+		fcntl(F, 37, $l) or exit 1; # F_OFD_SETLK
+		'"$1" "$to.ext4" "$T/held" "$T/release"
+}
+
+# It has it until something is written to "release".
+# shellcheck disable=SC2016 # for perl
+vm_has_disk() {
+	mkfifo "$T/held" "$T/release"
+	lock 'open(H, ">", $ARGV[1]); print H "held\n"; close H; open(R, "<", $ARGV[2]); <R>' 3>&- &
+	vm=$!
+	read -r _ < "$T/held"
+}
+
+vm_could() {
+	lock ''
+}
+
+@test "a disk that a VM has is read while it stands still, and no other" {
+	head -c 40M /dev/urandom > "$up/large"
+	disk
+	box=$T/run/default--demo
+	vm_could
+	vm_has_disk
+	run -1 vm_could
+	run --separate-stderr export_box --box "$T/box"
+	refused 75 'fs.ext4: the file system is in use (stop the container, or pause it)'
+	mkdir -p "$box"
+	jq --arg p "$to.ext4" '.fs = {disks: [{serial: "rw", path: $p, readonly: false}]}' "$T/box" > "$box/box.json"
+	run --separate-stderr export_box --box "$T/box"
+	refused 75 'in use'
+	touch "$box/still"
+	export_box --box "$T/box" > /dev/null
+	cmp "$up/large" "$to/large"
+	rm -r "${to:?}"/*
+	# It went on meanwhile, and stood still again.
+	export_box --box "$T/box" > "$T/out" 2> "$T/said" 3>&- &
+	pid=$!
+	until [ -s "$to.new/tree/large" ]; do kill -0 "$pid"; done
+	kill -STOP "$pid"
+	rm "$box/still"
+	touch "$box/still"
+	kill -CONT "$pid"
+	status=0
+	wait "$pid" || status=$?
+	output=$(cat "$T/out") stderr=$(cat "$T/said")
+	refused 75 'the container went on (pause it again)'
+	# What is said of one box is not said of another's disk.
+	jq '.fs.disks[0].path += "x"' "$box/box.json" > "$T/another"
+	cp "$T/another" "$box/box.json"
+	run --separate-stderr export_box --box "$T/box"
+	refused 75 'in use'
+	rm -r "$box"
+	echo > "$T/release"
+	wait "$vm"
+	# And the other way round: while it is read no VM gets it.
+	export_box --box "$T/box" > /dev/null 3>&- &
+	pid=$!
+	until [ -s "$to.new/tree/large" ]; do kill -0 "$pid"; done
+	kill -STOP "$pid"
+	run -1 vm_could
+	kill -CONT "$pid"
+	wait "$pid"
+	vm_could
+}

@@ -115,7 +115,7 @@ mib() {
 	read -r _ < out
 	jq 'del(.vm, .net, .shim, .bundle) | .id = "second"' /run/qemubox/default--first/box.json > box.json
 	run -75 --separate-stderr qbx-vm start --box box.json
-	[[ $stderr == *"disk $(disk first): Device or resource busy (another VM writes to it)"* ]]
+	[[ $stderr == *"disk $(disk first): Device or resource busy (another VM writes to it, or qbx-fs export reads it)"* ]]
 	# It is QEMU that holds the lock, and nobody else any more.
 	grep -q 'lock:.*OFDLCK.*WRITE.* 0 0$' /proc/"$(jq .pid /run/qemubox/default--first/vm.json)"/fdinfo/*
 	[ ! -e /run/qemubox/default--second ]
@@ -229,7 +229,7 @@ rootfs() {
 	jq '{qbx, id, namespace, rootfs}' /run/qemubox/default--asked/box.json > box.json
 	dir=$(dirname "$(disk asked)")
 	run -75 --separate-stderr qbx-fs export --box box.json
-	[[ $stderr == *'the file system is in use, or was when its guest ended (stop the container;'* ]]
+	[[ $stderr == *'the file system is in use (stop the container, or pause it)' ]]
 	kill -KILL "$(jq .pid /run/qemubox/default--asked/vm.json)"
 	wait "$pid" || :
 	run -75 --separate-stderr qbx-fs export --box box.json

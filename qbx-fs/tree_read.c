@@ -136,6 +136,17 @@ static int send_symlink(struct reading *r, const struct ext4fs_inode *inode, str
 	return ext4fs_xattrs(r->fs, inode, send_xattr, r, err);
 }
 
+static int send_node(struct reading *r, const struct ext4fs_inode *inode, struct tree_head *h,
+		     const char *name, struct qbx_err *err)
+{
+	h->type = TREE_NODE;
+	h->major = inode->major;
+	h->minor = inode->minor;
+	if (send(r, h, name, NULL, err) < 0)
+		return -1;
+	return ext4fs_xattrs(r->fs, inode, send_xattr, r, err);
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): by at most TREE_DEPTH_MAX */
 static int send_entry(void *arg, const char *name, uint32_t number, struct qbx_err *err)
 {
@@ -169,6 +180,9 @@ static int send_tree(struct reading *r, const char *name, uint32_t number, struc
 		return err_code(err, EX_DATAERR, "more than %u files", TREE_ENTRIES_MAX);
 	if (ext4fs_inode(r->fs, number, &inode, err) < 0)
 		return -1;
+	if (!name[0] && !S_ISDIR(inode.mode))
+		return err_code(err, EX_DATAERR,
+				"the file system is damaged: what is to be the root is no directory");
 	r->xattrs = 0;
 	h.mode = inode.mode;
 	h.uid = inode.uid;
@@ -182,13 +196,13 @@ static int send_tree(struct reading *r, const char *name, uint32_t number, struc
 		return send_file(r, &inode, &h, name, number, err);
 	case S_IFLNK:
 		return send_symlink(r, &inode, &h, name, err);
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return send_node(r, &inode, &h, name, err);
 	default:
-		h.type = TREE_NODE;
-		h.major = inode.major;
-		h.minor = inode.minor;
-		if (send(r, &h, name, NULL, err) < 0)
-			return -1;
-		return ext4fs_xattrs(r->fs, &inode, send_xattr, r, err);
+		return err_code(err, EX_DATAERR, "the file system is damaged: a file of no type");
 	}
 }
 

@@ -152,7 +152,11 @@ refused() {
 	cp "$T/good" "$to.ext4"
 	debugfs -w -R 'set_inode_field /upper/dir mode 0xf000' "$to.ext4" > /dev/null 2>&1
 	run --separate-stderr export_box --box "$T/box"
-	refused 65 'a record that cannot be'
+	refused 65 'damaged: a file of no type'
+	cp "$T/good" "$to.ext4"
+	debugfs -w -R 'set_inode_field /upper mode 0100644' "$to.ext4" > /dev/null 2>&1
+	run --separate-stderr export_box --box "$T/box"
+	refused 65 'damaged: what is to be the root is no directory'
 }
 
 @test "killed half-way, the upper directory is as it was, and the next one clears up" {

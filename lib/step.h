@@ -2,9 +2,10 @@
 /*
  * step.h - the moments at which something outside has just changed
  *
- * In the program that is installed these are nothing. Tests build another, with QBX_STEPS, which writes
- * them down in the file $QEMUBOX_STEPS, and which dies by SIGKILL at number $QEMUBOX_DIE_AT: so they
- * know of every one, and can see that what a killed program leaves is found again.
+ * In the program that is installed these are nothing. Tests build another, with QBX_STEPS, which
+ * writes them down in the file $QEMUBOX_STEPS, and which dies by SIGKILL at number
+ * $QEMUBOX_DIE_AT, and stands still by SIGSTOP at number $QEMUBOX_STOP_AT: so they know of every
+ * one, can see that what a killed program leaves is found again, and can do something meanwhile.
  */
 #ifndef QBX_STEP_H
 #define QBX_STEP_H
@@ -19,7 +20,8 @@
 /** step() - @what has been done, to @which. */
 static inline void step(const char *what, const char *which)
 {
-	const char *path = getenv("QEMUBOX_STEPS"), *at = getenv("QEMUBOX_DIE_AT");
+	const char *path = getenv("QEMUBOX_STEPS"), *die = getenv("QEMUBOX_DIE_AT");
+	const char *stop = getenv("QEMUBOX_STOP_AT");
 	int fd = path ? open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
 	int n = 0;
 	char c;
@@ -30,8 +32,10 @@ static inline void step(const char *what, const char *which)
 	for (off_t i = 0; pread(fd, &c, 1, i) == 1; i++)
 		n += c == '\n';
 	close(fd);
-	if (at && atoi(at) == n)
+	if (die && atoi(die) == n)
 		kill(getpid(), SIGKILL);
+	if (stop && atoi(stop) == n)
+		kill(getpid(), SIGSTOP);
 }
 #else
 static inline void step(const char *what, const char *which)

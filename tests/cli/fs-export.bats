@@ -16,9 +16,12 @@ setup() {
 		"$T/layer" "$to" > "$T/box"
 }
 
-# One that a test has stopped, and failed then
+# What a test that failed has left standing
 teardown() {
-	[ -z "${pid:-}" ] || kill -KILL "$pid" 2> /dev/null || :
+	local left
+	for left in $(jobs -p); do
+		kill -KILL "$left" 2> /dev/null || :
+	done
 }
 
 # The disk of that snapshot, with what is in $T/disk
@@ -30,6 +33,16 @@ disk() {
 
 export_box() {
 	"$QBX_BIN/qbx-fs" export "$@"
+}
+
+# begin_export: returns when one stands still in the middle of it, at a step that it says itself: lib/step.h
+begin_export() {
+	rm -f "$T/steps"
+	QEMUBOX_STEPS=$T/steps QEMUBOX_STOP_AT=20 "$QBX_BIN/../tests/fs-steps/qbx-fs" export --box "$T/box" \
+		> "$T/out" 2> "$T/said" 3>&- &
+	pid=$!
+	until grep -q '^State:.*T (stopped)' "/proc/$pid/status"; do sleep 0.1; done
+	[ -s "$to.new/tree/large" ]
 }
 
 # Everything there is to see of a tree; of files with several names, which ones are the same.
@@ -163,10 +176,7 @@ refused() {
 	head -c 40M /dev/urandom > "$up/large"
 	disk
 	touch "$to/kept"
-	"$QBX_BIN/qbx-fs" export --box "$T/box" > "$T/out" 3>&- &
-	pid=$!
-	until [ -s "$to.new/tree/large" ]; do kill -0 "$pid"; done
-	kill -STOP "$pid"
+	begin_export
 	# while it runs nobody takes it for one that was killed
 	[ -z "$("$QBX_BIN/qbx-fs" gc)" ]
 	"$QBX_BIN/qbx-fs" release < "$T/box" > "$T/released"
@@ -222,7 +232,7 @@ refused() {
 
 # lock CODE: lock the byte that qbx-vm locks for a VM, as it does, by an open file's own lock; then do that
 lock() {
-	perl -e 'use Fcntl; my $l = pack("s s x4 q q l x4", F_WRLCK, 0, 0, 1, 0); open(F, "+<", $ARGV[0]) or die;
+	exec perl -e 'use Fcntl; my $l = pack("s s x4 q q l x4", F_WRLCK, 0, 0, 1, 0); open(F, "+<", $ARGV[0]) or die;
 		fcntl(F, 37, $l) or exit 1; # F_OFD_SETLK
 		'"$1" "$to.ext4" "$T/held" "$T/release"
 }
@@ -237,7 +247,7 @@ vm_has_disk() {
 }
 
 vm_could() {
-	lock ''
+	(lock '')
 }
 
 @test "a disk that a VM has is read while it stands still, and no other" {
@@ -258,10 +268,7 @@ vm_could() {
 	cmp "$up/large" "$to/large"
 	rm -r "${to:?}"/*
 	# It went on meanwhile, and stood still again.
-	export_box --box "$T/box" > "$T/out" 2> "$T/said" 3>&- &
-	pid=$!
-	until [ -s "$to.new/tree/large" ]; do kill -0 "$pid"; done
-	kill -STOP "$pid"
+	begin_export
 	rm "$box/still"
 	touch "$box/still"
 	kill -CONT "$pid"
@@ -278,10 +285,7 @@ vm_could() {
 	echo > "$T/release"
 	wait "$vm"
 	# And the other way round: while it is read no VM gets it.
-	export_box --box "$T/box" > /dev/null 3>&- &
-	pid=$!
-	until [ -s "$to.new/tree/large" ]; do kill -0 "$pid"; done
-	kill -STOP "$pid"
+	begin_export
 	run -1 vm_could
 	kill -CONT "$pid"
 	wait "$pid"

@@ -659,7 +659,13 @@ left() {
 	read -r _ < "$T/here"
 	qbx-fs gc > "$T/removed" 3>&- &
 	gc=$!
-	until grep -q "^[0-9]*: -> OFDLCK" /proc/locks; do sleep 0.05; done
+	SECONDS=0
+	# A gc that does not wait has ended, and one that never comes to it is not waited for.
+	until grep -q "^[0-9]*: -> OFDLCK" /proc/locks; do
+		kill -0 "$gc"
+		[ "$SECONDS" -lt 60 ]
+		sleep 0.05
+	done
 	echo > "$T/on"
 	wait "$prepare"
 	wait "$gc"

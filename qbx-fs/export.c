@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base.h"
 #include "beside.h"
 #include "fs.h"
 #include "io.h"
@@ -58,18 +59,29 @@ static int take_record(const struct source_pipe *p, struct tree_record *r, struc
 	return tree_check(r, err);
 }
 
+/* What is copied, and to where. */
+struct job {
+	const struct quiet *q;	    /* the disk */
+	const struct base *base;    /* what is below it */
+	const struct layers *below; /* and below that */
+	const char *to;
+	bool in_place; /* that is the upper directory */
+};
+
 /* What has come by then is of one moment, or counts for nothing. */
-static int write_tree(const struct quiet *q, int pipe, int dirfd, struct qbx_err *err)
+static int write_tree(const struct job *j, int pipe, int dirfd, struct qbx_err *err)
 {
 	const struct source_pipe p = { pipe, io_now_us() + EXPORT_MS * 1000ull };
-	struct tree_writer *w = tree_writer_new(dirfd, q->size, err);
+	struct tree_writer *w = tree_writer_new(dirfd, j->q->size, err);
 	static struct tree_record r;
 	int ret = w ? 1 : -1;
 
+	if (w && j->base->dir)
+		tree_writer_below(w, below_has, j->below);
 	while (ret > 0) {
 		ret = take_record(&p, &r, err);
 		if (ret == 0)
-			ret = quiet_lasts(q, err);
+			ret = quiet_lasts(j->q, err);
 		if (ret == 0)
 			ret = tree_write(w, &r, err);
 		if (ret > 0)
@@ -80,7 +92,7 @@ static int write_tree(const struct quiet *q, int pipe, int dirfd, struct qbx_err
 }
 
 /* Have a reader send the tree, and write it. */
-static int copy_tree(const struct quiet *q, int dirfd, struct qbx_err *err)
+static int copy_tree(const struct job *j, int dirfd, struct qbx_err *err)
 {
 	_cleanup_close_ int r = -1, w = -1;
 	pid_t pid;
@@ -94,24 +106,53 @@ static int copy_tree(const struct quiet *q, int dirfd, struct qbx_err *err)
 	if (pid < 0)
 		return err_sys(err, errno, "start a reader");
 	if (pid == 0)
-		tree_reader(q->disk, w, q->size);
+		tree_reader(j->q->disk, w, j->q->size);
 	close(take_fd(&w));
-	ret = write_tree(q, r, dirfd, err);
+	ret = write_tree(j, r, dirfd, err);
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return ret;
 }
 
-/* A new tree beside @to takes its place; what was there goes. */
-static int replace(const struct config *cfg, const char *key, const struct quiet *q, const char *to,
+/* In the empty directory @dirfd: what is below, and what the container has written. */
+static int fill(const struct job *j, int dirfd, struct qbx_err *err)
+{
+	if (base_copy(j->base, dirfd, err) < 0)
+		return -1;
+	/* Of one that was exported, and changed by others since, all is there. */
+	if (j->base->how != BASE_CHANGED && copy_tree(j, dirfd, err) < 0)
+		return -1;
+	if (!j->in_place)
+		return 0;
+	/* The note says what the disk was, which is to be that of the tree. */
+	if (base_note(j->base, dirfd, j->q->disk, j->q->path, err) < 0 ||
+	    quiet_lasts(j->q, err) < 0)
+		return -1;
+	step("tree noted", j->to);
+	return base_clear(j->base, err);
+}
+
+/* The tree becomes the directory; what others had put there is kept below the disk. */
+static int put(const struct job *j, struct beside *b, struct qbx_err *err)
+{
+	_cleanup_free_ char *kept = NULL;
+
+	if (!j->in_place || j->base->how != BASE_OTHERS)
+		return beside_swap(b, j->to, err);
+	kept = base_kept(j->base, err);
+	return !kept || beside_swap(b, kept, err) < 0 ? -1 : base_keep(j->base, kept, err);
+}
+
+/* A new tree beside the directory takes its place. */
+static int replace(const struct config *cfg, const char *key, const struct job *j,
 		   struct qbx_err *err)
 {
 	_cleanup_(beside_close) struct beside b = BESIDE_NONE;
 
-	if (beside_make(&b, cfg, key, to, err) < 0)
+	if (beside_make(&b, cfg, key, j->to, err) < 0)
 		return -1;
-	if (copy_tree(q, b.tree, err) == 0 && beside_swap(&b, to, err) == 0)
+	if (fill(j, b.tree, err) == 0 && put(j, &b, err) == 0)
 		return beside_remove(&b, err);
 	beside_drop(&b);
 	return -1;
@@ -132,6 +173,40 @@ static char *target(const char *asked, const char *upper, struct qbx_err *err)
 	return to;
 }
 
+static bool is_same(const char *one, const char *other)
+{
+	struct stat a, b;
+
+	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Those of the root file system, without what is in its upper directory. */
+static int find_below(const struct box *box, struct layers *l, struct qbx_err *err)
+{
+	_cleanup_(rootfs_free) struct rootfs r = { 0 };
+	struct upper u = { 0 };
+
+	if (rootfs_read(box, &r, err) < 0 || upper_find(&u, &r, err) < 0)
+		return -1;
+	return rootfs_overlay(&r, &u, l, err);
+}
+
+/* Nobody writes to the disk: what the upper directory is does not change by our own hand either. */
+static int export_disk(const struct config *cfg, const struct quiet *q, const struct box *box,
+		       struct writable *w, const char *to, struct qbx_err *err)
+{
+	_cleanup_(base_free) struct base base = { 0 };
+	_cleanup_(layers_free) struct layers below = { 0 };
+	struct job j = { .q = q, .base = &base, .below = &below, .to = to };
+
+	if (base_find(&base, w, true, err) < 0 || (base.dir && find_below(box, &below, err) < 0))
+		return -1;
+	j.in_place = w->upper && is_same(to, w->upper);
+	/* One that was exported, and changed by others since, has all that the disk has. */
+	return j.in_place && base.how == BASE_CHANGED ? 0 : replace(cfg, box->key, &j, err);
+}
+
 static int export_box(struct cli *cli, const struct box *box, struct writable *w,
 		      struct qbx_err *err)
 {
@@ -150,7 +225,7 @@ static int export_box(struct cli *cli, const struct box *box, struct writable *w
 	}
 	if (quiet_open(&q, w, &cli->cfg, box, err) < 0)
 		return -1;
-	if (replace(&cli->cfg, box->key, &q, to, err) < 0)
+	if (export_disk(&cli->cfg, &q, box, w, to, err) < 0)
 		return err_wrap(err, "export %s", w->path);
 	return cli_emit(box->doc, err);
 }

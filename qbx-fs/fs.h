@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "cli.h"
 #include "erofs.h"
@@ -144,6 +145,14 @@ int rootfs_overlay(const struct rootfs *r, const struct upper *u, struct layers 
 
 /** rootfs_check_options() - is each option of a mount understood? Return: 0, or -1 with @err. */
 int rootfs_check_options(const struct rootfs_mount *m, struct qbx_err *err) _must_check_;
+/* below.c */
+
+/**
+ * below_has() - does any of the layers have something at @path, relative and without symbolic links?
+ * @layers: struct layers of an overlay's directories, as rootfs_overlay() finds them
+ * Return: true also where that cannot be known.
+ */
+bool below_has(const void *layers, const char *path);
 
 /* upper.c */
 
@@ -322,6 +331,21 @@ int mkfs_merge(const struct cache *c, const struct layers *l, struct layer *out,
  */
 int dirtree_digest(int dirfd, const char *what, char hex[SHA256_HEX_LEN + 1],
 		   struct qbx_err *err) _must_check_;
+
+/* What is in an upper directory. */
+struct dirtree {
+	struct timespec since; /* the caller's */
+	char digest[SHA256_HEX_LEN + 1];
+	uint64_t entries; /* below it */
+	uint64_t newer;	  /* of them, directories left out, those that were changed after "since" */
+};
+
+/**
+ * dirtree_upper() - the same of an upper directory of overlayfs, wherever it is renamed to
+ * Of directories the time of change does not count: overlayfs keeps notes on them in attributes.
+ * One with data elsewhere, by overlayfs's attributes, is refused.
+ */
+int dirtree_upper(int dirfd, const char *what, struct dirtree *t, struct qbx_err *err) _must_check_;
 
 /* vmdk.c */
 

@@ -3,12 +3,13 @@
  * inspect: what would become what, and why
  *
  * The way is prepare's own, as with --dry-run. What is found on it is a JSON object; the lines of
- * text are made of that.
+ * text are made of that: inspect-print.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
+#include "inspect.h"
 #include "io.h"
 #include "json.h"
 #include "resolve.h"
@@ -124,6 +125,38 @@ static json_t *disks_json(const struct disks *d, const struct layers *l)
 	return j;
 }
 
+/* What is in the upper directory, where anything is, and what comes of it. */
+static json_t *upper_json(const struct prep *p)
+{
+	const struct base *b = &p->base;
+	const char *disk = p->writable.path;
+	json_t *why = NULL;
+
+	switch (b->how) {
+	case BASE_EMPTY:
+		break;
+	case BASE_OTHERS:
+		why = b->tree.newer
+			      ? json_sprintf("becomes a layer below %s, which counts where both "
+					     "have something, and is older than %llu of them",
+					     disk, (unsigned long long)b->tree.newer)
+			      : json_string("becomes a layer");
+		break;
+	case BASE_EXPORTED:
+		why = b->dir ? json_sprintf("exported from %s, which has them above the layer %s",
+					    disk, b->dir)
+			     : json_sprintf("exported from %s, which has them", disk);
+		break;
+	case BASE_CHANGED:
+		why = json_sprintf("becomes a layer, and %s is made anew: it was exported, "
+				   "and others have changed that since",
+				   disk);
+		break;
+	}
+	return json_pack("{s:s, s:I, s:b, s:o}", "path", b->upper, "entries",
+			 (json_int_t)b->tree.entries, "layer", b->how != BASE_EXPORTED, "why", why);
+}
+
 /* Why the file is where it is. */
 static json_t *disk_why(const struct prep *p, const char *upper)
 {
@@ -152,8 +185,8 @@ static json_t *writable_json(const struct prep *p, const struct box *box, const 
 			json_object_set_new(j, "size", json_integer((json_int_t)w->mib << 20));
 		return j;
 	}
-	/* The box's own is made anew. */
-	there = w->kept && lstat(w->path, &st) == 0;
+	/* The box's own is made anew, and one that has nothing more that counts. */
+	there = w->kept && !w->renew && lstat(w->path, &st) == 0;
 	json_object_set_new(j, "path", json_string(w->path));
 	json_object_set_new(j, "size", json_integer(there ? st.st_size : (json_int_t)w->mib << 20));
 	json_object_set_new(j, "kept", json_boolean(w->kept));
@@ -242,6 +275,8 @@ static int look_further(struct prep *p, const struct box *box, const char *upper
 	if (merge_layers(&p->cache, &p->layers, &disks, err) < 0)
 		return -1;
 	json_object_set_new(found, "disks", disks_json(&disks, &p->layers));
+	if (p->base.how != BASE_EMPTY)
+		json_object_set_new(found, "upper", upper_json(p));
 	if (writable_make(&p->writable, &p->cache, err) < 0)
 		return -1;
 	json_object_set_new(found, "writable", writable_json(p, box, upper));
@@ -266,131 +301,6 @@ static int look(struct prep *p, const struct config *cfg, const struct box *box,
 	return r < 0 ? -1 : look_further(p, box, upper, found, err);
 }
 
-/* ---- what is printed ---- */
-
-static const char *text_of(const json_t *j, const char *key)
-{
-	return json_string_value(json_object_get(j, key));
-}
-
-static long long number_of(const json_t *j, const char *key)
-{
-	return json_integer_value(json_object_get(j, key));
-}
-
-static bool is(const json_t *j, const char *key)
-{
-	return json_is_true(json_object_get(j, key));
-}
-
-/* What it is: "path: the image ...". */
-static char *layer_text(const json_t *l)
-{
-	static const struct {
-		const char *kind, *text;
-	} kinds[] = {
-		{ "mount", "the image mounted on" },
-		{ "directory", "an image of the directory" },
-		{ "tar", "an image of the archive" },
-		{ "oci", "an image of the OCI layer" },
-	};
-	const char *path = text_of(l, "path"), *from = text_of(l, "from");
-	char *text = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (!strcmp(text_of(l, "kind"), kinds[i].kind))
-			return asprintf(&text, "%s%s%s %s", path ? path : "", path ? ": " : "",
-					kinds[i].text, from) < 0
-				       ? NULL
-				       : text;
-	return asprintf(&text, "%s: an image", path) < 0 ? NULL : text;
-}
-
-static void print_layer(const json_t *l, size_t number)
-{
-	_cleanup_free_ char *text = layer_text(l), *names = strdup("");
-	const json_t *name;
-	size_t i;
-
-	if (!text || !names)
-		return;
-	if (!is(l, "there")) {
-		plan_line("layer %zu: %s, to be made", number, text);
-		return;
-	}
-	json_array_foreach (json_object_get(l, "features"), i, name) {
-		_cleanup_free_ char *before = take_ptr(names);
-
-		if (asprintf(&names, "%s%s%s", before, i ? "," : ", features ",
-			     json_string_value(name)) < 0) {
-			names = NULL;
-			return;
-		}
-	}
-	plan_line("layer %zu: %s, there: %lld bytes, blocks of %lld%s", number, text,
-		  number_of(l, "size"), number_of(l, "block_size"), names);
-}
-
-static void print_disks(const json_t *d)
-{
-	const char *how = text_of(d, "how"), *why = text_of(d, "why");
-
-	if (!strcmp(how, "merged"))
-		plan_line("disks: one, with merged metadata that is %s: %s",
-			  is(d, "there") ? "there" : "to be made", why);
-	else if (!strcmp(how, "parts"))
-		plan_line("disks: %lld, with a layer in each part, which the guest stacks: %s",
-			  number_of(d, "count"), why);
-	else
-		plan_line("disks: %lld%s: %s", number_of(d, "count"),
-			  number_of(d, "count") > 1 ? ", which the guest stacks" : "", why);
-}
-
-static void print_writable(const json_t *w)
-{
-	const char *kind = text_of(w, "kind"), *why = text_of(w, "why");
-	long long mib = number_of(w, "size") >> 20;
-
-	if (!strcmp(kind, "disk"))
-		plan_line("writable: %s of %lld MiB, %s, %s: %s", text_of(w, "path"), mib,
-			  is(w, "kept") ? "which stays" : "which release removes",
-			  is(w, "there") ? "there" : "to be made", why);
-	else if (mib)
-		plan_line("writable: %s of %lld MiB: %s", kind, mib, why);
-	else
-		plan_line("writable: %s: %s", kind, why);
-}
-
-static void print_root(const json_t *r)
-{
-	const char *mode = text_of(r, "mode"), *why = text_of(r, "why");
-
-	if (mode)
-		plan_line("root: mode %s of %lld:%lld: %s", mode, number_of(r, "uid"),
-			  number_of(r, "gid"), why);
-	else
-		plan_line("root: not known: %s", why);
-}
-
-static void print(const json_t *found)
-{
-	const json_t *disks = json_object_get(found, "disks"), *j;
-	size_t i;
-
-	json_array_foreach (json_object_get(found, "layers"), i, j)
-		print_layer(j, i);
-	if (disks)
-		print_disks(disks);
-	if (json_object_get(found, "writable"))
-		print_writable(json_object_get(found, "writable"));
-	if (json_object_get(found, "root"))
-		print_root(json_object_get(found, "root"));
-	json_array_foreach (json_object_get(found, "volumes"), i, j)
-		plan_line("volume %s: %s, as a %s%s: %s", text_of(j, "destination"),
-			  text_of(j, "source"), text_of(j, "kind"),
-			  is(j, "readonly") ? ", read-only" : "", text_of(j, "why"));
-}
-
 /* ---- the verb ---- */
 
 /* What was found is told also when the rest is refused; the first error counts. */
@@ -402,7 +312,7 @@ static int tell(const json_t *found, int r, struct qbx_err *err)
 	if (fs_options.json) {
 		told = cli_emit(found, &later);
 	} else {
-		print(found);
+		inspect_print(found);
 		if (fflush(stdout))
 			told = err_sys(&later, errno, "write standard output");
 	}

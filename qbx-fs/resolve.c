@@ -34,8 +34,15 @@ static int convert_dirs(struct prep *p, struct qbx_err *err)
 static int prepare_overlay(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
 {
 	(void)m;
-	return rootfs_overlay(&p->rootfs, &p->upper, &p->layers, err) < 0 ? -1
-									  : convert_dirs(p, err);
+	if (rootfs_overlay(&p->rootfs, &p->upper, &p->layers, err) < 0 ||
+	    base_find(&p->base, &p->writable, !p->cache.dry_run, err) < 0)
+		return -1;
+	if (p->base.dir && rootfs_add_dir(&p->layers, p->base.dir, err) < 0)
+		return -1;
+	if (convert_dirs(p, err) < 0)
+		return -1;
+	/* An export may have taken its place before its image was made. */
+	return p->base.dir && !p->cache.dry_run ? base_same(&p->base, err) : 0;
 }
 
 static int prepare_erofs(struct prep *p, const struct rootfs_mount *m, struct qbx_err *err)
@@ -164,6 +171,7 @@ void prep_free(struct prep *p)
 	rootfs_free(&p->rootfs);
 	layers_free(&p->layers);
 	cache_close(&p->cache);
+	base_free(&p->base);
 	writable_free(&p->writable);
 	json_decref(p->process);
 	json_decref(p->t.t_us);

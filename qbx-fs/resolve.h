@@ -3,6 +3,7 @@
 #ifndef QBX_RESOLVE_H
 #define QBX_RESOLVE_H
 
+#include "base.h"
 #include "fs.h"
 #include "writable.h"
 
@@ -13,6 +14,7 @@ struct prep {
 	struct layers layers; /* base first */
 	struct phases t;      /* begun by the caller */
 	struct writable writable;
+	struct base base;
 	const struct layer *root; /* the one that says what the root directory is, or NULL */
 	json_t *process;	  /* owned; NULL unless an OCI image says what it is */
 	bool readonly;

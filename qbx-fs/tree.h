@@ -11,7 +11,8 @@
  * what it could as well have written to its disk. Each name is one component below a directory that
  * the writer has itself made, and no symbolic link is followed.
  *
- * The tree is written beside the upper directory and takes its place when it is whole.
+ * The tree is written beside the upper directory and takes its place when it is whole. Where it is not
+ * the only layer of the container's own, it is written on top of a copy of what is below it: base.h.
  *
  * Of what overlayfs in the guest notes for itself only what makes a directory opaque is kept, and
  * whiteouts, which are devices: the rest refers to the guest's own lower directories.
@@ -19,6 +20,7 @@
 #ifndef QBX_TREE_H
 #define QBX_TREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -86,9 +88,22 @@ _Noreturn void tree_reader(int from, int pipe, uint64_t bytes_max);
 
 struct tree_writer;
 
-/** tree_writer_new() - write into @dirfd, an empty directory, which is borrowed. NULL with @err. */
+/**
+ * tree_writer_new() - write into @dirfd, a new directory, which is borrowed
+ * What is in it, an upper directory's content, is taken for what is below the tree: the two become one.
+ * Return: NULL with @err.
+ */
 struct tree_writer *tree_writer_new(int dirfd, uint64_t bytes_max,
 				      struct qbx_err *err) _must_check_;
+
+/* Is there anything at @path, which is relative, in the layers that the upper directory is above? */
+typedef bool tree_below_fn(const void *arg, const char *path);
+
+/**
+ * tree_writer_below() - ask before a whiteout takes the place of what the directory had
+ * One that hides nothing else is not made: overlayfs would list its name where nothing is below.
+ */
+void tree_writer_below(struct tree_writer *w, tree_below_fn *fn, const void *arg);
 
 /** tree_write() - act on one record. Return: 1 to go on, 0 at the end, or -1 with @err. */
 int tree_write(struct tree_writer *w, const struct tree_record *r,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tree_write.c - records become a tree: the half that believes nobody */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,7 +12,11 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "io.h"
 #include "tree.h"
+
+#define OPAQUE "trusted.overlay.opaque"
+#define OURS "trusted.qemubox."
 
 /* A file with several names, and the first one's path below the root. */
 struct first {
@@ -23,6 +28,7 @@ struct level {
 	int fd;
 	struct timespec mtime; /* set when nothing more is made in it */
 	size_t path_len;       /* of the path up to it */
+	bool opaque;	       /* nothing below it is to be seen */
 };
 
 struct tree_writer {
@@ -38,6 +44,8 @@ struct tree_writer {
 	unsigned entries, xattrs;
 	struct first *firsts;
 	size_t nfirsts;
+	tree_below_fn *below; /* NULL: nothing is known of what is below */
+	const void *below_arg;
 };
 
 struct tree_writer *tree_writer_new(int dirfd, uint64_t bytes_max, struct qbx_err *err)
@@ -52,6 +60,12 @@ struct tree_writer *tree_writer_new(int dirfd, uint64_t bytes_max, struct qbx_er
 	w->target = -1;
 	w->bytes_left = bytes_max;
 	return w;
+}
+
+void tree_writer_below(struct tree_writer *w, tree_below_fn *fn, const void *arg)
+{
+	w->below = fn;
+	w->below_arg = arg;
 }
 
 void tree_writer_free(struct tree_writer *w)
@@ -85,6 +99,77 @@ static int fail(const struct tree_writer *w, const char *name, struct qbx_err *e
 static struct level *top(struct tree_writer *w)
 {
 	return &w->levels[w->depth - 1];
+}
+
+/*
+ * ---- what there is already ----
+ *
+ * The tree may go on top of another, as overlayfs would show the two: what has the name of an entry goes,
+ * but directories that both have become one. What makes a directory opaque empties it. No whiteout is
+ * left where nothing is below, as overlayfs would list its name.
+ */
+
+enum way { WAY_FREE, WAY_MERGED, WAY_REPLACED };
+
+/* The name is free then, or a directory's that stays. Return: 0 with @way, or -1 with @err. */
+static int clear_way(struct tree_writer *w, const char *name, bool dir, enum way *way,
+		     struct qbx_err *err)
+{
+	int fd = top(w)->fd;
+	struct stat st;
+
+	*way = WAY_FREE;
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fail(w, name, err);
+	*way = dir && S_ISDIR(st.st_mode) ? WAY_MERGED : WAY_REPLACED;
+	return *way == WAY_REPLACED ? io_remove_tree(fd, name, err) : 0;
+}
+
+static int empty(struct tree_writer *w, int fd, struct qbx_err *err)
+{
+	_cleanup_close_ int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
+	struct dirent *e;
+
+	if (!d)
+		return fail(w, "", err);
+	(void)take_fd(&again);
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    io_remove_tree(fd, e->d_name, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* It gets those of the entry; being opaque stays. */
+static int drop_xattrs(struct tree_writer *w, int fd, struct qbx_err *err)
+{
+	static char names[65536]; /* XATTR_LIST_MAX */
+	ssize_t len = flistxattr(fd, names, sizeof(names));
+
+	if (len < 0)
+		return errno == EOPNOTSUPP ? 0 : fail(w, "", err);
+	for (char *name = names; name < names + len; name += strlen(name) + 1)
+		if (strcmp(name, OPAQUE) != 0 && strcmp(name, "security.selinux") != 0 &&
+		    fremovexattr(fd, name) < 0)
+			return fail(w, name, err);
+	return 0;
+}
+
+/* The directory that was just made, or entered if it was there: what of the old holds for it? */
+static int join(struct tree_writer *w, enum way way, struct qbx_err *err)
+{
+	struct level *l = top(w);
+	char value;
+
+	if (way == WAY_FREE)
+		return 0;
+	if (way == WAY_MERGED && drop_xattrs(w, l->fd, err) < 0)
+		return -1;
+	if (way == WAY_REPLACED && fsetxattr(l->fd, OPAQUE, "y", 1, 0) < 0)
+		return fail(w, "", err);
+	l->opaque |= fgetxattr(l->fd, OPAQUE, &value, 1) == 1 && value == 'y';
+	return 0;
 }
 
 /* ---- what an entry gets when all of it is known ---- */
@@ -124,6 +209,13 @@ static int set_xattr(struct tree_writer *w, const struct tree_record *r, struct 
 
 	if (w->target < 0 || ++w->xattrs > TREE_XATTRS_MAX)
 		return bad(err, "an attribute of nothing");
+	if (!strncmp(r->name, OURS, strlen(OURS))) /* no guest's to say */
+		return 0;
+	if (w->head.type == TREE_DIR && !strcmp(r->name, OPAQUE)) {
+		top(w)->opaque = true;
+		if (empty(w, top(w)->fd, err) < 0)
+			return -1;
+	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", w->target);
 	return setxattr(self, r->name, r->data, r->h.len, 0) < 0 ? fail(w, r->name, err) : 0;
 }
@@ -158,7 +250,9 @@ static int make_root(struct tree_writer *w, const struct tree_record *r, struct 
 	if (fd < 0)
 		return fail(w, "", err);
 	w->begun = true;
-	w->levels[w->depth++] = (struct level){ fd, { r->h.mtime, r->h.mtime_ns }, 0 };
+	w->levels[w->depth++] = (struct level){ .fd = fd, .mtime = { r->h.mtime, r->h.mtime_ns } };
+	if (drop_xattrs(w, fd, err) < 0)
+		return -1;
 	if (fchown(fd, r->h.uid, r->h.gid) < 0 || fchmod(fd, r->h.mode & 07777) < 0)
 		return fail(w, "", err);
 	return begin(w, r, fcntl(fd, F_DUPFD_CLOEXEC, 3), err);
@@ -167,17 +261,24 @@ static int make_root(struct tree_writer *w, const struct tree_record *r, struct 
 static int make_dir(struct tree_writer *w, const struct tree_record *r, struct qbx_err *err)
 {
 	size_t len = strlen(w->path);
+	enum way way;
 	int fd;
 
 	if (w->depth == TREE_DEPTH_MAX || len + r->h.name_len + 2 > sizeof(w->path))
 		return bad(err, "directories that are too deep");
-	if (mkdirat(top(w)->fd, r->name, 0700) < 0)
+	if (clear_way(w, r->name, true, &way, err) < 0)
+		return -1;
+	if (way != WAY_MERGED && mkdirat(top(w)->fd, r->name, 0700) < 0)
 		return fail(w, r->name, err);
 	fd = openat(top(w)->fd, r->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return fail(w, r->name, err);
-	w->levels[w->depth++] = (struct level){ fd, { r->h.mtime, r->h.mtime_ns }, len };
+	w->levels[w->depth] =
+		(struct level){ fd, { r->h.mtime, r->h.mtime_ns }, len, top(w)->opaque };
+	w->depth++;
 	snprintf(w->path + len, sizeof(w->path) - len, "%s/", r->name);
+	if (join(w, way, err) < 0)
+		return -1;
 	if (fchown(fd, r->h.uid, r->h.gid) < 0 || fchmod(fd, r->h.mode & 07777) < 0)
 		return fail(w, "", err);
 	return begin(w, r, fcntl(fd, F_DUPFD_CLOEXEC, 3), err);
@@ -217,9 +318,13 @@ static int note_first(struct tree_writer *w, const struct tree_record *r, struct
 
 static int make_file(struct tree_writer *w, const struct tree_record *r, struct qbx_err *err)
 {
-	int fd = openat(top(w)->fd, r->name,
-			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	enum way way;
+	int fd;
 
+	if (clear_way(w, r->name, false, &way, err) < 0)
+		return -1;
+	fd = openat(top(w)->fd, r->name,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (begin(w, r, fd, err) < 0)
 		return -1;
 	w->is_file = true;
@@ -234,6 +339,7 @@ static int make_link(struct tree_writer *w, const struct tree_record *r, struct 
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int dir = -1;
+	enum way way;
 	char *name;
 
 	for (size_t i = 0; i < w->nfirsts && !path; i++)
@@ -241,6 +347,8 @@ static int make_link(struct tree_writer *w, const struct tree_record *r, struct 
 			path = strdup(w->firsts[i].path);
 	if (!path)
 		return bad(err, "a name of no file");
+	if (clear_way(w, r->name, false, &way, err) < 0)
+		return -1;
 	name = strrchr(path, '/');
 	if (name)
 		*name++ = '\0';
@@ -250,18 +358,44 @@ static int make_link(struct tree_writer *w, const struct tree_record *r, struct 
 	return 0;
 }
 
+static bool is_whiteout(const struct tree_head *h)
+{
+	return S_ISCHR(h->mode) && !h->major && !h->minor;
+}
+
+/* What a whiteout of the container's hid may have been what was there, and is gone. */
+static bool hides_nothing(const struct tree_writer *w, const char *name, enum way way)
+{
+	char path[PATH_MAX + EXT4FS_NAME_MAX];
+
+	if (w->levels[w->depth - 1].opaque)
+		return true;
+	if (way != WAY_REPLACED || !w->below)
+		return false;
+	snprintf(path, sizeof(path), "%s%s", w->path, name);
+	return !w->below(w->below_arg, path);
+}
+
 /* Neither is ever opened to be used. */
 static int make_other(struct tree_writer *w, const struct tree_record *r, struct qbx_err *err)
 {
-	int dir = top(w)->fd;
 	bool link = r->h.type == TREE_SYMLINK;
-	int rc = link ? symlinkat((const char *)r->data, dir, r->name)
-		      : mknodat(dir, r->name, r->h.mode, makedev(r->h.major, r->h.minor));
+	int dir = top(w)->fd, rc, fd;
+	enum way way;
 
+	if (clear_way(w, r->name, false, &way, err) < 0)
+		return -1;
+	rc = link ? symlinkat((const char *)r->data, dir, r->name)
+		  : mknodat(dir, r->name, r->h.mode, makedev(r->h.major, r->h.minor));
 	if (rc < 0 || fchownat(dir, r->name, r->h.uid, r->h.gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    (!link && fchmodat(dir, r->name, r->h.mode & 07777, 0) < 0))
 		return fail(w, r->name, err);
-	return begin(w, r, openat(dir, r->name, O_PATH | O_NOFOLLOW | O_CLOEXEC), err);
+	fd = openat(dir, r->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (begin(w, r, fd, err) < 0)
+		return -1;
+	if (is_whiteout(&r->h) && hides_nothing(w, r->name, way) && unlinkat(dir, r->name, 0) < 0)
+		return fail(w, r->name, err);
+	return 0;
 }
 
 static int make(struct tree_writer *w, const struct tree_record *r, struct qbx_err *err)

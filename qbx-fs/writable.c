@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/xattr.h>
 
 #include "ext4.h"
 #include "fs.h"
@@ -14,6 +17,9 @@
 
 #define SUFFIX ".ext4"
 #define COPY_BYTES 65536
+#define ID_XATTR "trusted.qemubox.disk"
+#define SUPERBLOCK_AT 1024 /* and as many bytes */
+#define SUPERBLOCK_LEN 1024
 
 /* ---- what is asked for ---- */
 
@@ -167,18 +173,64 @@ int writable_choose(struct writable *w, const struct config *cfg, const struct b
 		return -1;
 	if (w->disk && choose_path(w, cfg, box, upper, err) < 0)
 		return -1;
+	w->upper = take_ptr(upper);
 	if (!json_is_true(json_object_get(box->doc, "commit")) || (w->disk && w->kept))
 		return 0;
-	writable_free(w);
 	err_code(err, EX_DATAERR, "\"commit\": %s",
-		 upper ? "what the container writes is on no disk"
-		       : "the root file system has no upper directory");
+		 w->upper ? "what the container writes is on no disk"
+			  : "the root file system has no upper directory");
+	writable_free(w);
 	return -1;
 }
 
 void writable_free(struct writable *w)
 {
 	free(take_ptr(w->path));
+	free(take_ptr(w->upper));
+}
+
+/* ---- its number ---- */
+
+bool writable_id(int fd, char id[WRITABLE_ID_LEN + 1])
+{
+	ssize_t n = fgetxattr(fd, ID_XATTR, id, WRITABLE_ID_LEN);
+
+	id[n > 0 ? n : 0] = '\0';
+	return n == WRITABLE_ID_LEN && strspn(id, "0123456789abcdef") == WRITABLE_ID_LEN;
+}
+
+int writable_name(int fd, const char *path, char id[WRITABLE_ID_LEN + 1], struct qbx_err *err)
+{
+	uint64_t v[2];
+
+	if (writable_id(fd, id))
+		return 0;
+	if (getrandom(v, sizeof(v), 0) != sizeof(v))
+		return err_sys(err, errno, "a number for %s", path);
+	snprintf(id, WRITABLE_ID_LEN + 1, "%016llx%016llx", (unsigned long long)v[0],
+		 (unsigned long long)v[1]);
+	return fsetxattr(fd, ID_XATTR, id, WRITABLE_ID_LEN, 0) < 0
+		       ? err_sys(err, errno, "number %s", path)
+		       : 0;
+}
+
+int writable_state(int fd, const char *path, char hex[SHA256_HEX_LEN + 1], struct qbx_err *err)
+{
+	uint8_t buf[SUPERBLOCK_LEN] = { 0 };
+	struct stat st;
+	SHA2_CTX sha;
+	uint64_t v[3];
+
+	if (fstat(fd, &st) < 0 || pread(fd, buf, sizeof(buf), SUPERBLOCK_AT) < 0)
+		return err_sys(err, errno, "read %s", path);
+	v[0] = (uint64_t)st.st_size;
+	v[1] = (uint64_t)st.st_mtim.tv_sec;
+	v[2] = (uint64_t)st.st_mtim.tv_nsec;
+	SHA256Init(&sha);
+	digest_add(&sha, v, sizeof(v));
+	digest_add(&sha, buf, sizeof(buf));
+	SHA256End(&sha, hex);
+	return 0;
 }
 
 /* ---- the file ---- */
@@ -267,7 +319,8 @@ static int make(const struct writable *w, const char *template, struct qbx_err *
 {
 	_cleanup_free_ char *dir = strdup(w->path);
 	_cleanup_close_ int dirfd = -1, fd = -1;
-	char *slash;
+	char *slash, id[WRITABLE_ID_LEN + 1];
+	struct qbx_err ignored = { 0 };
 
 	if (!dir)
 		return err_sys(err, ENOMEM, "%s", w->path);
@@ -279,7 +332,12 @@ static int make(const struct writable *w, const char *template, struct qbx_err *
 	if (dirfd < 0)
 		return err_sys(err, errno, "open %s", dir);
 	fd = copy(template, dirfd, dir, err);
-	return fd < 0 ? -1 : publish(w, fd, dirfd, slash + 1, err);
+	if (fd < 0)
+		return -1;
+	/* Where that cannot be kept it is export that fails. */
+	if (w->kept && writable_name(fd, w->path, id, &ignored) < 0)
+		log_debug("%s", ignored.msg);
+	return publish(w, fd, dirfd, slash + 1, err);
 }
 
 int writable_given(struct writable *w, const char *path, bool readonly, struct qbx_err *err)
@@ -297,6 +355,32 @@ int writable_given(struct writable *w, const char *path, bool readonly, struct q
 	return w->path ? 0 : err_sys(err, ENOMEM, "rootfs");
 }
 
+/*
+ * Of several who make it anew one removes the old, and none what another has made. An export of it is
+ * waited for.
+ */
+static int remove_old(const struct writable *w, struct qbx_err *err)
+{
+	_cleanup_close_ int fd = open(w->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char now[SHA256_HEX_LEN + 1];
+	struct stat its, st;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &its) < 0)
+		return err_sys(err, errno, "lock %s", w->path);
+	if (lstat(w->path, &st) < 0 || st.st_ino != its.st_ino || st.st_dev != its.st_dev)
+		return 0;
+	if (writable_state(fd, w->path, now, err) < 0)
+		return -1;
+	if (strcmp(now, w->state) != 0)
+		return 0;
+	if (unlink(w->path) < 0)
+		return err_sys(err, errno, "remove %s", w->path);
+	step("removed", w->path);
+	return 0;
+}
+
 int writable_make(const struct writable *w, const struct cache *c, struct qbx_err *err)
 {
 	_cleanup_free_ char *template = NULL;
@@ -304,7 +388,7 @@ int writable_make(const struct writable *w, const struct cache *c, struct qbx_er
 
 	if (there < 0)
 		return -1;
-	if (!w->disk || (there && w->kept)) {
+	if (!w->disk || (there && w->kept && !w->renew)) {
 		if (c->dry_run && w->disk)
 			plan_line("use %s", w->path);
 		return 0;
@@ -312,10 +396,11 @@ int writable_make(const struct writable *w, const struct cache *c, struct qbx_er
 	template = ext4_template(c, w->mib, err);
 	if (!template)
 		return -1;
-	if (!c->dry_run)
-		return make(w, template, err);
-	plan_line("copy %s to %s", template, w->path);
-	return 0;
+	if (c->dry_run) {
+		plan_line("copy %s to %s", template, w->path);
+		return 0;
+	}
+	return w->renew && remove_old(w, err) < 0 ? -1 : make(w, template, err);
 }
 
 int writable_release(const struct config *cfg, const struct box *box, struct qbx_err *err)

@@ -25,8 +25,10 @@
 
 #include "box.h"
 #include "err.h"
+#include "sha256.h"
 
 #define WRITABLE_SERIAL "rw"
+#define WRITABLE_ID_LEN 32u /* hexadecimal digits */
 
 struct cache;
 
@@ -35,6 +37,10 @@ struct writable {
 	bool kept;    /* the disk's file is the upper directory's, and not the box's */
 	unsigned mib; /* size; 0: what a tmpfs has by itself */
 	char *path;   /* of the disk's file; absolute, owned */
+	char *upper;  /* the upper directory on the host, or NULL; owned */
+	/* The file is there and kept, and is to be made anew while its writable_state() is that. */
+	bool renew;
+	char state[SHA256_HEX_LEN + 1];
 	bool root;    /* the next three are those of a directory of the host's */
 	/* What the root directory is to be when the guest makes the upper directory. */
 	mode_t mode; /* permission bits */
@@ -65,12 +71,32 @@ int writable_given(struct writable *w, const char *path, bool readonly,
 
 /**
  * writable_make() - have the disk's file, if there is to be one; with --dry-run say how
- * One beside an upper directory stays as it is. One of a box is made anew: what an earlier box of
- * that name has left is not this one's.
+ * One beside an upper directory stays as it is, unless @w says otherwise. One of a box is made anew:
+ * what an earlier box of that name has left is not this one's.
  * Return: 0, or -1 with @err and no file that is half made.
  */
 int writable_make(const struct writable *w, const struct cache *c,
 		  struct qbx_err *err) _must_check_;
+
+/**
+ * writable_id() - the number that a disk's file got when it was made, which no other has
+ * A random one, in an attribute; one that was made by an older version has none, nor has one where the
+ * file system keeps no attributes.
+ * Return: true with @id set.
+ */
+bool writable_id(int fd, char id[WRITABLE_ID_LEN + 1]);
+
+/** writable_name() - the same, and give it one if it has none. Return: 0, or -1 with @err. */
+int writable_name(int fd, const char *path, char id[WRITABLE_ID_LEN + 1],
+		  struct qbx_err *err) _must_check_;
+
+/**
+ * writable_state() - a digest that changes when a guest writes to the disk
+ * Of the file's size and time, and of the superblock, which each mounting and unmounting changes. Its
+ * bytes are compared, and not understood.
+ */
+int writable_state(int fd, const char *path, char hex[SHA256_HEX_LEN + 1],
+		   struct qbx_err *err) _must_check_;
 
 /** writable_release() - remove the box's own file; absent is as good. Return: 0, or -1 with @err. */
 int writable_release(const struct config *cfg, const struct box *box,

@@ -286,45 +286,50 @@ tree() {
 	echo old > "$T/old/file"
 	of_snapshot
 	written "$T/new"
-	cp -a "$T/old/." "$T/snapshot/fs"
-	fs export < "$T/box" > "$T/out" # which makes the directories that stay
-	rm -r "$T/snapshot/fs"
-	cp -a "$T/old" "$T/snapshot/fs"
-	steps export
+	mkdir "$T/there"
+	cp -a "$T/old" "$T/there/fs"
+	fs export --to "$T/there/fs" < "$T/box" > "$T/out" # which makes the directories that stay
+	rm -r "$T/there/fs"
+	cp -a "$T/old" "$T/there/fs"
+	steps export --to "$T/there/fs"
 	last=$(grep -n '^exchanged ' "$T/steps" | cut -d: -f1)
 	for what in noted marked exchanged unmarked 'note removed'; do
 		grep -q "^$what " "$T/steps"
 	done
-	[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+	[ "$(ls "$T/there")" = fs ]
 	for i in $(seq "$n"); do
 		for verb in gc release 'export --to '"$T/to"; do
-			rm -rf "$T/snapshot/fs" "$T/to"
-			cp -a "$T/old" "$T/snapshot/fs"
-			killed export
+			rm -rf "$T/there/fs" "$T/to"
+			cp -a "$T/old" "$T/there/fs"
+			killed export --to "$T/there/fs"
 			# shellcheck disable=SC2086 # options
 			fs $verb < "$T/box" > "$T/out"
-			[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+			[ "$(ls "$T/there")" = fs ]
 			[ -z "$(ls "$T/state/exports")" ]
-			[ ! -e "$T/snapshot/fs/empty" ] || same "$T/old" "$T/snapshot/fs"
+			[ ! -e "$T/there/fs/empty" ] || same "$T/old" "$T/there/fs"
 		done
 	done
 	# what is itself killed meanwhile
 	for i in 1 2 3 4 5; do
 		at=$i i=$last
-		killed export
+		killed export --to "$T/there/fs"
 		i=$at
 		killed gc
 		fs gc > "$T/out"
-		[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+		[ "$(ls "$T/there")" = fs ]
 		[ -z "$(ls "$T/state/exports")" ]
 	done
 }
 
 @test "export is killed: the directory is the one or the other, and the next one clears up" {
-	mkdir -p "$T/new/deep" "$T/old/empty"
+	mkdir -p "$T/new/deep" "$T/old/empty" "$T/both/deep" "$T/both/empty"
 	echo new | tee "$T/new/file" > "$T/new/deep/file"
 	mknod "$T/new/gone" c 0 0
 	echo old | tee "$T/old/file" > "$T/old/other"
+	sed -i "s|:$T/lower/a||" "$T/box" # two layers with what is in the upper directory
+	# what others have put there stays below what the container has written
+	cp -a "$T/new/." "$T/both"
+	cp -a "$T/old/other" "$T/both"
 	of_snapshot
 	written "$T/new"
 	fs export < "$T/box" > "$T/out" # which makes the directories that stay
@@ -332,20 +337,34 @@ tree() {
 	cp -a "$T/old" "$T/snapshot/fs"
 	steps export
 	[ "$n" -gt 10 ]
-	grep -q '^exchanged ' "$T/steps"
+	for what in 'copied ' 'tree noted ' 'renamed ' 'kept '; do
+		grep -q "^$what" "$T/steps"
+	done
 	for i in $(seq "$n"); do
-		rm -r "$T/snapshot/fs"
+		rm -r "$T/snapshot/fs" "$T/snapshot/fs.base"
 		cp -a "$T/old" "$T/snapshot/fs"
 		killed export
-		if grep -q '^exchanged ' "$T/steps"; then
-			same "$T/new" "$T/snapshot/fs"
+		exchanged=0
+		if grep -q '^kept ' "$T/steps"; then
+			exchanged=1
+			same "$T/both" "$T/snapshot/fs"
 		else
 			same "$T/old" "$T/snapshot/fs"
 		fi
+		# The box sees the same below its disk, wherever that is now.
+		fs inspect -j < "$T/box" > "$T/found"
+		below=$(jq -r '.layers[-1].from' "$T/found")
+		same "$T/old" "$below"
+		if [ "$((i % 2))" = 0 ]; then
+			fs prepare < "$T/box" > "$T/prepared"
+			fs release < "$T/prepared" > /dev/null
+			[ "$exchanged" = 0 ] || same "$T/old" "$T/snapshot/fs.base"
+		fi
 		fs export < "$T/box" > "$T/out"
 		diff "$T/box" "$T/out"
-		same "$T/new" "$T/snapshot/fs"
-		[ "$(ls "$T/snapshot")" = $'fs\nfs.ext4\nwork' ]
+		same "$T/both" "$T/snapshot/fs"
+		same "$T/old" "$T/snapshot/fs.base"
+		[ "$(ls "$T/snapshot")" = $'fs\nfs.base\nfs.ext4\nwork' ]
 	done
 	# to where nothing is
 	steps export --to "$T/to"
@@ -353,11 +372,41 @@ tree() {
 		rm -r "$T/to"
 		killed export --to "$T/to"
 		if [ -e "$T/to" ]; then
-			same "$T/new" "$T/to"
+			same "$T/both" "$T/to"
 			grep -q '^renamed ' "$T/steps"
 		fi
 		fs export --to "$T/to" < "$T/box" > /dev/null
-		same "$T/new" "$T/to"
+		same "$T/both" "$T/to"
 		[ ! -e "$T/to.new" ]
+	done
+}
+
+@test "a disk is made anew for what others have changed, and prepare is killed: it is the one or the other" {
+	mkdir "$T/new"
+	echo new > "$T/new/file"
+	sed -i "s|:$T/lower/a||" "$T/box"
+	of_snapshot
+	fs prepare < "$T/box" > "$T/out"
+	cp "$T/snapshot/fs.ext4" "$T/empty"
+	written "$T/new"
+	fs export < "$T/box" > /dev/null
+	echo changed > "$T/snapshot/fs/file"
+	cp -a "$T/snapshot" "$T/saved"
+	# again_changed: what steps() counts is from here on
+	again_changed() {
+		rm -r "$T/snapshot"
+		cp -a "$T/saved" "$T/snapshot"
+	}
+	again_changed
+	steps prepare
+	grep -q "^removed $T/snapshot/fs.ext4" "$T/steps"
+	for i in $(seq "$n"); do
+		again_changed
+		killed prepare
+		fs prepare < "$T/box" > "$T/out"
+		cmp "$T/snapshot/fs.ext4" "$T/empty"
+		same "$T/saved/fs" "$T/snapshot/fs"
+		[ "$(jq -r '.fs.mounts | length' "$T/out")" = 3 ] # one of two merged layers
+		fs inspect < "$T/box" | grep -q "^upper: $T/snapshot/fs has 1 entry: becomes a layer\$"
 	done
 }

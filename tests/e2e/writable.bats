@@ -246,3 +246,73 @@ rootfs() {
 	run ! grep -vxE 'pread64|write|exit_group|brk|mmap|munmap|mremap|madvise' calls
 	forget asked
 }
+
+# others ID SCRIPT: the same snapshot under another runtime, which runs that; runc itself, as containerd 1.7 has
+# no shim for it here
+others() {
+	local status=0
+	mkdir -p bundle/rootfs
+	[ -e bundle/config.json ] || runc spec --bundle bundle
+	jq --arg script "exec 2>&1; $2" '.process.args = ["/bin/sh", "-c", $script] | .process.terminal = false |
+		.root.readonly = false | del(.linux.resources) |
+		.process.capabilities |= map_values(. + ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"])' \
+		bundle/config.json > bundle/changed.json
+	mv bundle/changed.json bundle/config.json
+	ctr snapshot --snapshotter "$containerd_snapshotter" mounts "$PWD/bundle/rootfs" "$1" | sh
+	runc run --bundle bundle others < /dev/null 3>&- || status=$?
+	umount bundle/rootfs
+	return $status
+}
+
+# exported ID: as the shim does with io.qemubox.fs.commit
+exported() {
+	rootfs "$1" | jq --arg id "$1" '{qbx: 1, id: $id, rootfs: .}' > exported.json
+	qbx-fs export --box exported.json > /dev/null
+}
+
+@test "what others have written to the snapshot is there, and what was exported does not come back" {
+	ctr container create --snapshotter "$containerd_snapshotter" --runtime "$runtime" "$image" shared sh /do
+	others shared '
+		set -e
+		rm -r /etc/motd /srv/opaque
+		mkdir -p /srv/opaque /new/deep
+		echo within > /srv/opaque/only
+		echo file > /new/deep/file
+		ln /new/deep/file /new/hard
+		chown 1234:5678 /new/deep/file
+		chmod 4750 /new/deep/file
+		echo "
+			cat /new/hard; stat -c \"%a %u:%g %h\" /new/deep/file; ls -A /srv/opaque; ls /etc/motd
+			rm /new/deep/file; echo box > /box; rm -r /srv/opaque
+		" > /do'
+	run -0 again shared
+	[[ $output == $'file\n4750 1234:5678 2\nonly\n'*/etc/motd*'No such file'* ]]
+	# It goes on under the other, and then here: below what the container has written.
+	others shared 'ls /box /new/deep/file; echo late > /late; echo "ls -A / /new/deep; [ -e /turn ] && rm /turn || touch /turn" > /do' > seen
+	[[ $(cat seen) == */box*'No such file'*/new/deep/file ]]
+	run -0 again shared
+	[[ $output == *$'\nbox\n'*$'\nlate\n'* && $output != *turn* && ${lines[-1]} == /new/deep: ]]
+	exported shared
+	others shared 'cat /box /turn; ls -A /new /new/deep /srv; cat /new/hard; ls /etc/motd || true' > seen
+	[[ $(cat seen) == $'box\n/new:\ndeep\nhard\n\n/new/deep:\n\n/srv:'*$'\nfile\n'*/etc/motd*'No such file'* ]] || { cat seen; false; }
+	run ! grep -q opaque seen
+	# Removed in the box after it was exported: it stays removed.
+	run -0 again shared
+	[[ $output == *turn* ]]
+	run -0 again shared
+	[[ $output != *turn* && ${lines[-1]} == /new/deep: ]]
+	# Both have written since then.
+	others shared 'echo x > /both'
+	run -1 again shared
+	[[ $output == *'changed by others since it was exported, and the container has written since ('*"remove $(disk shared); "* ]]
+	others shared 'rm /both; echo "cat /box /late; ls /both /turn || true" > /do'
+	rm "$(disk shared)"
+	run -0 again shared
+	[[ $output == $'box\nlate\n'*/both*'No such file'*/turn ]]
+	# Only the others have: what the disk had is theirs.
+	exported shared
+	others shared 'echo edited > /box; rm /late'
+	run -0 again shared
+	[[ $output == $'edited\n'*/late*'No such file'* ]]
+	forget shared
+}

@@ -84,10 +84,10 @@ journal_needed() {
 	run -75 --separate-stderr qbx-fs export --box box.json
 	[[ $stderr == *'in use'* ]]
 	# It goes on while it is read.
-	touch "$fs/before"
-	strace -o trace -e trace=mkdir -e inject=mkdir:signal=SIGSTOP qbx-fs export --box $document > /dev/null 2> said 3>&- &
+	before=$(stat -c %i "$fs")
+	strace -o trace -e trace=mkdirat -e inject=mkdirat:signal=SIGSTOP:when=2 qbx-fs export --box $document > /dev/null 2> said 3>&- &
 	export=$!
-	until [ -e "$fs.new" ]; do kill -0 $export; sleep 0.1; done
+	until [ -e "$fs.new/tree" ]; do kill -0 $export; sleep 0.1; done
 	ctr task resume hand
 	ctr task pause hand
 	kill -CONT "$(pgrep -P $export)"
@@ -95,7 +95,7 @@ journal_needed() {
 	wait $export || status=$?
 	[ "$status" -eq 75 ]
 	grep -q 'the container went on (pause it again)' said
-	[ -e "$fs/before" ]
+	[ "$(stat -c %i "$fs")" = "$before" ]
 	[ ! -e "$fs.new" ]
 	# Of a process that is killed meanwhile the end may be to be written.
 	qbx-fs export --box $document > /dev/null

@@ -133,6 +133,12 @@ void guest_dial_cancel(struct dial *d)
 		dial_free(d);
 }
 
+void guest_dial_drop(struct dial *d)
+{
+	if (d)
+		dial_free(d);
+}
+
 static void finish(struct dial *d, const struct qbx_err *err)
 {
 	int fd = err ? -1 : take_fd(&d->fd);

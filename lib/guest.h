@@ -81,4 +81,7 @@ struct dial *guest_dial(struct loop *loop, const struct guest *g, unsigned port,
  */
 void guest_dial_cancel(struct dial *d);
 
+/** guest_dial_drop() - the same where the VM is gone, or about to be: at once, whole. */
+void guest_dial_drop(struct dial *d);
+
 #endif

@@ -56,6 +56,7 @@ int halt_kill(const struct proc_id *id, struct qbx_err *err)
 
 struct ask {
 	struct loop *loop;
+	struct dial *dial;
 	struct ttrpc_conn *conn;
 	unsigned end_ms; /* from when it has taken the call to its end */
 	struct watch *deadline;
@@ -115,6 +116,7 @@ static void on_dialled(void *arg, int fd, const struct qbx_err *err)
 	struct ask *a = arg;
 	struct qbx_err e = { 0 };
 
+	a->dial = NULL;
 	if (fd < 0) {
 		give_up(a, err->msg);
 		return;
@@ -142,9 +144,12 @@ static int ask(struct ask *a, const struct guest *g, int pidfd, struct qbx_err *
 	int ret = -1;
 
 	if (dup >= 0 && loop_add_child(a->loop, dup, on_gone, a, err) &&
-	    set_deadline(a, VM_SHUTDOWN_MS, err) == 0 &&
-	    guest_dial(a->loop, g, GUEST_PORT_CONTROL, 0, VM_SHUTDOWN_MS, on_dialled, a, err))
+	    set_deadline(a, VM_SHUTDOWN_MS, err) == 0)
+		a->dial = guest_dial(a->loop, g, GUEST_PORT_CONTROL, 0, VM_SHUTDOWN_MS, on_dialled,
+				     a, err);
+	if (a->dial)
 		ret = loop_run(a->loop, err);
+	guest_dial_drop(take_ptr(a->dial));
 	ttrpc_free(take_ptr(a->conn));
 	return ret;
 }

@@ -292,6 +292,16 @@ void proc_output_free(struct proc_output *o)
 	memset(o, 0, sizeof(*o));
 }
 
+const char *proc_output_says(const struct proc_output *o)
+{
+	char *rest = o->err, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*err_clean(line))
+			return line;
+	return "it says nothing";
+}
+
 /* One collected stream. */
 struct collect {
 	int fd;

@@ -84,6 +84,9 @@ struct proc_output {
 /** proc_output_free() - also fit for _cleanup_(proc_output_free). */
 void proc_output_free(struct proc_output *o);
 
+/** proc_output_says() - the first line of standard error with anything in it, cleaned; uses up @o->err */
+const char *proc_output_says(const struct proc_output *o);
+
 /**
  * proc_run() - run a command to its end, feeding and collecting its streams
  * @spec: its fds must not name 0, 1 or 2

@@ -173,17 +173,6 @@ void base_free(struct base *b)
 
 /* ---- export ---- */
 
-/* Its first line that says something. */
-static const char *complaint(char *text)
-{
-	char *line;
-
-	while ((line = strsep(&text, "\n")))
-		if (*err_clean(line))
-			return line;
-	return "it says nothing";
-}
-
 int base_copy(const struct base *b, int dirfd, struct qbx_err *err)
 {
 	const char *ours = getenv("PATH"), *env[] = { "LC_ALL=C", NULL, NULL };
@@ -213,7 +202,7 @@ int base_copy(const struct base *b, int dirfd, struct qbx_err *err)
 		return 0;
 	if (strstr(o.err, strerror(ENOSPC)))
 		return err_sys(err, ENOSPC, "copy %s", b->dir);
-	return err_code(err, EX_UNAVAILABLE, "copy %s: %.300s", b->dir, complaint(o.err));
+	return err_code(err, EX_UNAVAILABLE, "copy %s: %.300s", b->dir, proc_output_says(&o));
 }
 
 int base_note(const struct base *b, int dirfd, int disk, const char *disk_path, struct qbx_err *err)

@@ -37,23 +37,12 @@ struct job {
 	const char *const *argv;
 };
 
-/* Its first line that says something. */
-static const char *complaint(char *text)
-{
-	char *line;
-
-	while ((line = strsep(&text, "\n")))
-		if (*err_clean(line))
-			return line;
-	return "it says nothing";
-}
-
 static int failed(const struct proc_output *o, struct qbx_err *err)
 {
 	if (o->status > 128)
 		return err_code(err, EX_UNAVAILABLE, "mke2fs was killed by signal %d",
 				o->status - 128);
-	return err_code(err, EX_UNAVAILABLE, "mke2fs: %.300s", complaint(o->err));
+	return err_code(err, EX_UNAVAILABLE, "mke2fs: %.300s", proc_output_says(o));
 }
 
 static int build(void *arg, int fd, struct qbx_err *err)

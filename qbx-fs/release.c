@@ -9,7 +9,8 @@
 /*
  * All that belongs to one box alone is its lease, what an export of it has left, and the disk that it
  * wrote to, unless that is a snapshot's. All are found by the box's name, so a box that was never
- * prepared, or whose document is lost, can be released as well. Images are shared and stay, until gc finds that nothing needs them.
+ * prepared, or whose document is lost, can be released as well. Images are shared and stay, until gc
+ * finds that nothing needs them.
  */
 static int release(struct cli *cli, struct qbx_err *err)
 {
